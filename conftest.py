@@ -1,0 +1,193 @@
+"""Wiring only: the suite's options, and the fixtures that turn the matrix into tests."""
+
+import argparse
+import os
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from hpml_kernels import step as kernel_step
+from hpml_kernels.registry import kernels
+from hpml_models import loading, matrix, registry
+from hpml_models.hardware import resolve_device
+from hpml_models.precision import PRECISIONS
+from hpml_models.types import Case, Mode, PresetName
+
+AXES = ("model", "device_count", "strategy", "precision", "runtime", "quantization")
+LOADED = [(data, 16) for data in registry.data_sets()]  # data set and batch
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare one option per axis of the matrix, and what the whole run has in common."""
+    group = parser.getgroup("hpml", "machine-learning benchmarks")
+    known: dict[str, Collection[Any]] = {
+        "model": registry.models(),
+        "device_count": matrix.DEVICE_COUNTS,
+        "strategy": registry.strategies(),
+        "precision": PRECISIONS,
+        "runtime": registry.runtimes(),
+        "quantization": registry.quantizations(),
+    }
+    for axis, names in known.items():
+        group.addoption(
+            f"--{axis.replace('_', '-')}",
+            metavar="NAMES",
+            type=_names(names),
+            help=f"only these, separated by commas: {', '.join(map(str, names))}",
+        )
+    group.addoption("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    group.addoption("--preset", choices=get_args(PresetName), default="tiny")
+    group.addoption(
+        "--data-root",
+        metavar="DIR",
+        type=_folder,
+        help="use the real data sets found below DIR instead of synthetic batches",
+    )
+
+
+def _names(known: Collection[Any]) -> Callable[[str], list[Any]]:
+    by_text = {str(name): name for name in known}
+
+    def parse(text: str) -> list[Any]:
+        unknown = [name for name in text.split(",") if name not in by_text]
+        if unknown:
+            raise argparse.ArgumentTypeError(f"no {unknown[0]!r}: there are {', '.join(by_text)}")
+        return [by_text[name] for name in text.split(",")]
+
+    return parse
+
+
+def _folder(text: str) -> str:
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is no folder")
+    return str(Path(text).resolve())
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker; refuse a launcher's ranks, which would each measure and record."""
+    config.addinivalue_line("markers", "mode(name): what the cases of a test do: train, inference")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise pytest.UsageError(
+            "started by a launcher (WORLD_SIZE is set): start pytest itself, it starts the ranks"
+        )
+
+
+def _setting(config: pytest.Config) -> matrix.Setting:
+    return matrix.Setting(
+        device=resolve_device(config.getoption("device")),
+        preset=config.getoption("preset"),
+        data_root=config.getoption("data_root"),
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Turn the matrix into parameters; a case's id is its parameter's."""
+    if mode := metafunc.definition.get_closest_marker("mode"):
+        cases = _cases(metafunc.config, mode.args[0])
+        metafunc.parametrize(
+            AXES,
+            [[getattr(case, axis) for axis in AXES] for case in cases],
+            ids=[case.id for case in cases],
+            indirect=True,
+        )
+    if {"kernel", "variant"} <= set(metafunc.fixturenames):
+        pairs = _kernel_pairs(metafunc.config)
+        metafunc.parametrize(["kernel", "variant"], pairs.values(), ids=pairs)
+    if "loaded" in metafunc.fixturenames:
+        metafunc.parametrize("loaded", LOADED, ids=[loading.loading_id(*one) for one in LOADED])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what the options do not ask for, as pytest's own selection does."""
+    wanted = {item: _is_wanted(config, item) for item in items}
+    config.hook.pytest_deselected(items=[item for item in items if not wanted[item]])
+    items[:] = [item for item in items if wanted[item]]
+
+
+def _is_wanted(config: pytest.Config, item: pytest.Item) -> bool:
+    """Say whether an item of the suite has what each given option asks for."""
+    if "bench" not in getattr(item, "fixturenames", ()):
+        return True
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    if "variant" in params:
+        device = kernels()[params["kernel"]].variants[params["variant"]].device
+        if config.getoption("device") not in ("auto", device):
+            return False
+    given = {axis: names for axis in AXES if (names := config.getoption(axis)) is not None}
+    return all(params.get(axis) in names for axis, names in given.items())
+
+
+def pytest_gate_left_out(config: pytest.Config, case_id: str) -> bool:
+    """Tell the gate which of the cases that there are this run's options leave out."""
+    loaded = {loading.loading_id(*one) for one in LOADED}
+    exist = matrix.every_id() | kernel_step.every_id() | loaded
+    return case_id in exist - _selected_ids(config)
+
+
+def _selected_ids(config: pytest.Config) -> set[str]:
+    """Return the ids that are collected; what axes deselect of them, pytest tells the gate."""
+    cases = [case for mode in get_args(Mode) for case in _cases(config, mode)]
+    with_data = config.getoption("data_root") is not None
+    loaded = {loading.loading_id(*one) for one in LOADED} if with_data else set()
+    return {case.id for case in cases} | set(_kernel_pairs(config)) | loaded
+
+
+def _cases(config: pytest.Config, mode: Mode) -> list[Case]:
+    counts = config.getoption("device_count") or matrix.DEFAULT_DEVICE_COUNTS
+    return list(matrix.cases(mode, _setting(config), counts))
+
+
+def _kernel_pairs(config: pytest.Config) -> dict[str, tuple[str, str]]:
+    """Return the names of kernels and variants by their ids at this run's preset."""
+    pairs = [(kernel.name, variant) for kernel in kernels().values() for variant in kernel.variants]
+    return {kernel_step.kernel_id(*pair, config.getoption("preset")): pair for pair in pairs}
+
+
+def _axis(name: str) -> Any:
+    """Make the fixture of an axis: the name, or the number, that this item runs with."""
+
+    def value(request: pytest.FixtureRequest) -> Any:
+        return request.param
+
+    value.__doc__ = f"The {name.replace('_', ' ')} of this item's case."
+    return pytest.fixture(name=name)(value)
+
+
+model, device_count, strategy, precision, runtime, quantization = map(_axis, AXES)
+
+
+@pytest.fixture
+def case(  # noqa: PLR0913  one argument per axis
+    request: pytest.FixtureRequest,
+    model: str,
+    device_count: int,
+    strategy: str,
+    precision: str,
+    runtime: str,
+    quantization: str,
+) -> Case:
+    """Return the cell of the matrix, or skip with the reason why it cannot run here."""
+    made = matrix.make_case(
+        request.node.get_closest_marker("mode").args[0],
+        _setting(request.config),
+        model=model,
+        device_count=device_count,
+        strategy=strategy,
+        precision=precision,
+        runtime=runtime,
+        quantization=quantization,
+    )
+    if reason := matrix.why_not(made):
+        pytest.skip(reason)
+    return made
+
+
+@pytest.fixture
+def data_root(request: pytest.FixtureRequest) -> str:
+    """Folder of the real data sets; a test that needs it is skipped where none is given."""
+    root = request.config.getoption("data_root")
+    if root is None:
+        pytest.skip("no_data: give the folder of the real data sets with --data-root")
+    return str(root)

@@ -1,0 +1,69 @@
+"""The machine's fingerprint: times are compared only where it is the same."""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+GPU_QUERY = ["--query-gpu=name,driver_version", "--format=csv,noheader"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fingerprint:
+    """What of a machine moves a benchmark's time for good; the momentary clock is left out."""
+
+    facts: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        """A name for people and folders: processor, cores and a digest of all facts."""
+        canonical = json.dumps(self.facts, sort_keys=True).encode()
+        digest = hashlib.sha256(canonical).hexdigest()[:8]
+        cpu = re.sub(r"[^a-z0-9]+", "-", str(self.facts["cpu"]).lower()).strip("-")
+        return f"{cpu}-{self.facts['cores']}c-{digest}"
+
+
+def take(machine_info: Mapping[str, Any], packages: Sequence[str]) -> Fingerprint:
+    """Take this machine's fingerprint; ``machine_info`` is pytest-benchmark's."""
+    cpu = machine_info["cpu"]
+    return Fingerprint(
+        facts={
+            "cpu": cpu.get("brand_raw") or platform.machine(),
+            "cpu_model": [cpu.get("family"), cpu.get("model"), cpu.get("stepping")],
+            "cores": len(os.sched_getaffinity(0)),
+            "gpus": _gpus(),
+            "python": ".".join(platform.python_version_tuple()[:2]),
+            "packages": {name: _version(name) for name in sorted(packages)},
+            "threads": {
+                name: os.environ[name]
+                for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+                if name in os.environ
+            },
+            "visible_gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        }
+    )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _gpus() -> list[str]:
+    """Names and driver of the NVIDIA GPUs, by the tool that comes with the driver."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return []
+    answer = subprocess.run(  # noqa: S603  a fixed command
+        [tool, *GPU_QUERY], capture_output=True, text=True, check=False, timeout=60
+    )
+    return [line.strip() for line in answer.stdout.splitlines()] if answer.returncode == 0 else []

@@ -1,0 +1,8 @@
+"""The hooks that a suite may implement in its conftest."""
+
+import pytest
+
+
+@pytest.hookspec(firstresult=True)
+def pytest_gate_left_out(config: pytest.Config, case_id: str) -> bool | None:
+    """Say whether this run's own options left a case out, so that its baseline is not missed."""

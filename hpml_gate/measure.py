@@ -1,0 +1,90 @@
+"""Timing one prepared step inside one process: warm up, calibrate, time blocks.
+
+The clock is passed in, so all of it runs under a fake one in the tests.
+"""
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter_ns
+
+from hpml_gate.protocol import BlockTime, Clock, Step, Timer
+from hpml_gate.samples import Launch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How much one launch measures.
+
+    A block must be long beside the clock's cost and short beside the machine's mood: 25 ms.
+    """
+
+    blocks: int = 12
+    block_ns: int = 25_000_000
+    warmup_steps: int = 3
+    warmup_ns: int = 300_000_000
+    iterations: int | None = None  # None: calibrate; else as an earlier launch found
+
+
+def time_block(
+    run: Callable[[], object],
+    clock: Clock | None,
+    iterations: int,
+    now_ns: Callable[[], int] = perf_counter_ns,
+) -> BlockTime:
+    """Run ``iterations`` steps between two rests of the device and return what they took."""
+    if clock is not None:
+        clock.start()
+    start_ns = now_ns()
+    for _ in range(iterations):
+        run()
+    device_ns = None if clock is None else clock.stop()
+    wall_ns = now_ns() - start_ns
+    return BlockTime(ns=wall_ns if device_ns is None else device_ns, wall_ns=wall_ns)
+
+
+def measure_launch(step: Step, plan: Plan, timer: Timer = time_block) -> Launch:
+    """Measure ``step`` in this process, which counts as one replicate."""
+    warm_up(step, plan, timer)
+    iterations = plan.iterations or calibrate(step, plan, timer)
+    with _no_garbage_collection():
+        blocks = tuple(tuple(step.measure(timer, iterations)) for _ in range(plan.blocks))
+    return Launch(
+        iterations=iterations,
+        blocks=blocks,
+        effective=step.effective,
+        items_per_step=step.items_per_step,
+    )
+
+
+def warm_up(step: Step, plan: Plan, timer: Timer = time_block) -> None:
+    """Run past compilation (the first ``warmup_steps``), then on for ``warmup_ns``."""
+    for _ in range(plan.warmup_steps):
+        step.measure(timer, 1)
+    spent_ns, iterations = 0, 1
+    while spent_ns < plan.warmup_ns:
+        spent_ns += _slowest_ns(step, iterations, timer)
+        iterations *= 2
+
+
+def calibrate(step: Step, plan: Plan, timer: Timer = time_block) -> int:
+    """Return how many iterations fill a block, at least one."""
+    iterations = 1
+    while (block_ns := _slowest_ns(step, iterations, timer)) < plan.block_ns / 4:
+        iterations *= 2
+    return max(1, round(iterations * plan.block_ns / block_ns))
+
+
+def _slowest_ns(step: Step, iterations: int, timer: Timer) -> int:
+    return max(1, *(block.wall_ns for block in step.measure(timer, iterations)))
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

@@ -1,0 +1,96 @@
+"""What one benchmark measured: raw, with everything else derived from it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import log
+from statistics import median, stdev
+from typing import Any
+
+from hpml_gate.protocol import BlockTime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """The blocks of one fresh process (and of its ranks), each of ``iterations`` steps.
+
+    ``blocks[i][r]`` is block ``i`` as rank ``r`` saw it.
+    """
+
+    iterations: int
+    blocks: tuple[tuple[BlockTime, ...], ...]
+    effective: Mapping[str, Any]
+    items_per_step: int
+
+    @property
+    def step_ns(self) -> list[float]:
+        """Nanoseconds per step of each block: a world is as fast as its slowest rank."""
+        return [max(rank.ns for rank in block) / self.iterations for block in self.blocks]
+
+    @property
+    def skew_ns(self) -> float:
+        """Median over blocks of slowest minus fastest rank, in nanoseconds per step."""
+        return median(
+            (max(rank.ns for rank in block) - min(rank.ns for rank in block)) / self.iterations
+            for block in self.blocks
+        )
+
+    @property
+    def wall_over_device(self) -> float:
+        """Median over blocks of wall time over judged time; well above 1: the host limits."""
+        return median(
+            max(rank.wall_ns for rank in block) / max(rank.ns for rank in block)
+            for block in self.blocks
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """Step times of one case: launches x blocks, in nanoseconds per step."""
+
+    case_id: str
+    step_ns: tuple[tuple[float, ...], ...]
+    iterations: int
+    items_per_step: int
+    effective: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, case_id: str, launches: list[Launch]) -> "Samples":
+        """Put the launches of one case together; their facts are those of the first."""
+        first = launches[0]
+        diagnostics = {
+            "skew_ns": median(launch.skew_ns for launch in launches),
+            "wall_over_device": median(launch.wall_over_device for launch in launches),
+        }
+        return cls(
+            case_id=case_id,
+            step_ns=tuple(tuple(launch.step_ns) for launch in launches),
+            iterations=first.iterations,
+            items_per_step=first.items_per_step,
+            effective={**first.effective, **diagnostics},
+        )
+
+    @cached_property
+    def launch_medians_ns(self) -> list[float]:
+        """One figure per launch: the launch is the replicate, its blocks are not."""
+        return launch_medians(self.step_ns)
+
+    @property
+    def scatter(self) -> float:
+        """Standard deviation of the logarithms of the launches' medians."""
+        return stdev(log(ns) for ns in self.launch_medians_ns)
+
+    @property
+    def median_ns(self) -> float:
+        """Median over the launches' medians, in nanoseconds per step."""
+        return median(self.launch_medians_ns)
+
+    @property
+    def items_per_s(self) -> float:
+        """Throughput at the median step."""
+        return self.items_per_step / self.median_ns * 1e9
+
+
+def launch_medians(step_ns: Sequence[Sequence[float]]) -> list[float]:
+    """Reduce launches x blocks to one figure per launch."""
+    return [median(launch) for launch in step_ns]

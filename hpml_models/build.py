@@ -1,0 +1,37 @@
+"""Building what a case names: its model, its batches."""
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from hpml_models import registry
+from hpml_models.data import synthetic
+from hpml_models.loading import endless, make_loader
+from hpml_models.types import SEED, SYNTHETIC, Batch, Case, Incorrect, ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+BATCHES = 4  # how many batches a step rotates through: more than one, so that none is special
+
+
+def build_module(spec: ModelSpec, case: Case, device: str) -> "nn.Module":
+    """Build the case's model, seeded, on ``device``; check that it is the model it claims to be."""
+    import torch
+
+    torch.manual_seed(SEED)
+    module = spec.build(**spec.presets[case.preset].options)
+    count = sum(parameter.numel() for parameter in module.parameters())
+    if spec.parameter_count is not None and count != spec.parameter_count:
+        raise Incorrect(f"{spec.name} has {count:,} parameters, not {spec.parameter_count:,}")
+    return module.to(device)
+
+
+def build_batches(spec: ModelSpec, case: Case, device: str) -> list[Batch]:
+    """Make or load the case's global batches and put them on ``device``, outside any timing."""
+    data = registry.data_sets()[spec.data]
+    if case.data == SYNTHETIC:
+        made = synthetic.batches(data, case.batch, BATCHES, SEED)
+    else:
+        loader = make_loader(case.data, str(case.data_root), "train", case.batch)
+        made = list(islice(endless(loader), BATCHES))
+    return [Batch(*(tensor.to(device) for tensor in batch)) for batch in made]

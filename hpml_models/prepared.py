@@ -1,0 +1,67 @@
+"""Prepared steps: what :mod:`hpml_models.step` hands to whoever times it.
+
+A timer is given by the caller; ``timer(run, clock, iterations)`` times one block, and is sent to
+the ranks by name where the step lives in a world.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hpml_models.clocks import Clock
+from hpml_models.types import Rank
+from hpml_models.world import World
+
+Timer = Callable[[Callable[[], object], Clock | None, int], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalStep:
+    """A step in this process."""
+
+    run: Callable[[], object]
+    clock: Clock | None
+    items_per_step: int
+    effective: Mapping[str, Any]
+
+    def measure(self, timer: Timer, iterations: int) -> Sequence[Any]:
+        """Time one block here."""
+        return [timer(self.run, self.clock, iterations)]
+
+    def close(self) -> None:
+        """Nothing is held that the process would not give back."""
+
+
+class WorldStep:
+    """A step that every rank of a world does together; ``prepare`` makes each rank's part."""
+
+    def __init__(self, world: World, prepare: Callable[..., LocalStep], *args: Any) -> None:
+        """Prepare the step on all ranks; the world is this step's from now on."""
+        self._world = world
+        try:
+            facts = world.run(_prepare_on_rank, prepare, args)
+        except BaseException:
+            world.close()
+            raise
+        self.items_per_step: int = sum(items for items, _ in facts)
+        self.effective: Mapping[str, Any] = facts[0][1]
+
+    def measure(self, timer: Timer, iterations: int) -> Sequence[Any]:
+        """Time one block on every rank: one time each."""
+        return self._world.run(_measure_on_rank, timer, iterations)
+
+    def close(self) -> None:
+        """End the ranks."""
+        self._world.close()
+
+
+def _prepare_on_rank(
+    rank: Rank, prepare: Callable[..., LocalStep], args: tuple[Any, ...]
+) -> tuple[int, Mapping[str, Any]]:
+    step = rank.kept["step"] = prepare(rank, *args)
+    return step.items_per_step, step.effective
+
+
+def _measure_on_rank(rank: Rank, timer: Timer, iterations: int) -> Any:
+    step: LocalStep = rank.kept["step"]
+    return timer(step.run, step.clock, iterations)

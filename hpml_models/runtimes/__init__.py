@@ -1,0 +1,1 @@
+"""The runtimes, one file each, ending in ``RUNTIME = ...``."""

@@ -1,0 +1,110 @@
+"""A case becomes a prepared step: built, checked against its reference, ready to be timed."""
+
+from itertools import cycle
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from hpml_models import registry
+from hpml_models.build import build_batches, build_module
+from hpml_models.clocks import clock_for
+from hpml_models.inference import build_predictor
+from hpml_models.matrix import spec_of
+from hpml_models.precision import PRECISIONS, check_output_dtype
+from hpml_models.prepared import LocalStep, WorldStep
+from hpml_models.types import Case, Incorrect, Rank, Share, Task, Trainer
+from hpml_models.world import World, device_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def prepare_step(case: Case) -> LocalStep | WorldStep:
+    """Build the case and prove that each of its variants took effect.
+
+    Starts a world of ranks where the strategy needs one. Raises
+    :class:`~hpml_models.types.Incorrect` if a variant changed nothing or gives a wrong result.
+    """
+    if registry.strategies()[case.strategy].needs_world:
+        step = WorldStep(World(case.device_count, case.device), prepare_on_rank, case)
+        if step.items_per_step != case.batch:
+            step.close()
+            raise Incorrect(f"the ranks work on {step.items_per_step} samples, not {case.batch}")
+        return step
+    return prepare_on_rank(alone(case), case)
+
+
+def alone(case: Case) -> Rank:
+    """Return the rank of a process that is no part of a world."""
+    return Rank(index=0, world_size=1, device=device_of(case.device, 0), kept={})
+
+
+def prepare_on_rank(rank: Rank, case: Case) -> LocalStep:
+    """Prepare this rank's part of the case."""
+    set_up_numerics()
+    return _training_step(rank, case) if case.mode == "train" else _inference_step(rank, case)
+
+
+def set_up_numerics() -> None:
+    """State what timing runs use: one CPU thread per rank, TF32 off, cuDNN free to choose."""
+    import torch
+
+    torch.set_num_threads(1)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = True
+
+
+def environment() -> dict[str, Any]:
+    """Read back what the process computes with."""
+    import torch
+
+    return {
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "tf32": torch.backends.cuda.matmul.allow_tf32,
+    }
+
+
+def _training_step(rank: Rank, case: Case) -> LocalStep:
+    spec, strategy = spec_of(case), registry.strategies()[case.strategy]
+    task = Task(
+        module=build_module(spec, case, rank.device).train(),
+        loss=spec.loss,
+        optimizer=spec.optimizer,
+        precision=PRECISIONS[case.precision],
+        rank=rank,
+    )
+    trainer = strategy.prepare(task)
+    shares = [trainer.share(batch) for batch in build_batches(spec, case, rank.device)]
+    proof = prove_training(task, trainer, shares)
+    upcoming = cycle(shares)
+    return LocalStep(
+        run=lambda: trainer.step(next(upcoming)),
+        clock=clock_for(rank, in_world=strategy.needs_world),
+        items_per_step=len(shares[0].batch),
+        effective={**environment(), **proof, **strategy.proof(trainer, rank)},
+    )
+
+
+def prove_training(task: Task, trainer: Trainer, shares: list[Share]) -> dict[str, Any]:
+    """Take a step on each share; read back the loss and the dtype that the model computes in."""
+    seen: list[Tensor] = []
+    hook = task.module.register_forward_hook(lambda _, __, outputs: seen.append(outputs))
+    losses = [float(trainer.step(share)) for share in shares]
+    hook.remove()
+    if not all(isfinite(loss) for loss in losses):
+        raise Incorrect(f"training gives losses {losses}")
+    return {"losses": losses, "output_dtype": check_output_dtype(seen[-1], task.precision)}
+
+
+def _inference_step(rank: Rank, case: Case) -> LocalStep:
+    spec = spec_of(case)
+    batches = build_batches(spec, case, rank.device)
+    predict, proof = build_predictor(spec, case, batches[0].inputs, rank.device)
+    upcoming = cycle(batches)
+    return LocalStep(
+        run=lambda: predict(next(upcoming).inputs),
+        clock=clock_for(rank, in_world=False),
+        items_per_step=len(batches[0]),
+        effective={**environment(), **proof},
+    )

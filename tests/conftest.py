@@ -1,0 +1,54 @@
+"""What the tests share: how hypothesis runs, scripted suites, standing worlds of ranks."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import Phase, settings
+from scripted import SUITE, Run, RunSuite
+
+from hpml_models.world import World
+
+# No deadline: ranks share two cores with other tests. No explain phase: it repeats failures that
+# may each be a hang. Derandomized in CI: what is green stays green.
+settings.register_profile(
+    "hpml",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    phases=[phase for phase in Phase if phase is not Phase.explain],
+)
+settings.load_profile("hpml")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_worker() -> Iterator[None]:
+    """Let the pytest processes that tests start be no workers of this one's pytest-xdist."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
+            patch.delenv(name)
+        yield
+
+
+@pytest.fixture
+def run_suite(tmp_path: Path) -> RunSuite:
+    """Give runs over a suite that is not ours, in a folder where importing torch is an error."""
+    (tmp_path / "test_suite.py").write_text(SUITE)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "torch.py").write_text("raise ImportError('the gate imported torch')")
+    return lambda *arguments, **environment: Run(tmp_path, *arguments, **environment)
+
+
+@pytest.fixture(scope="session")
+def worlds() -> Iterator[Callable[[int], World]]:
+    """Give the standing world of a size; a new one where a failure closed the last."""
+    standing: dict[int, World] = {}
+
+    def world_of(size: int) -> World:
+        if size not in standing or not standing[size].is_open:
+            standing[size] = World(size, timeout_s=60)
+        return standing[size]
+
+    yield world_of
+    for world in standing.values():
+        world.close()

@@ -1,0 +1,143 @@
+"""Stored baselines: whole or not there, never overwritten, bad ones named with a remedy."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hpml_gate.baselines import KEY, BaselineError, Baselines
+from hpml_gate.fingerprint import Fingerprint
+
+HERE = Fingerprint(facts={"cpu": "Test CPU (R)", "cores": 2})
+THERE = Fingerprint(facts={"cpu": "Test CPU (R)", "cores": 4})
+
+
+def row(case_id: str, seconds: list[float]) -> dict[str, Any]:
+    return {
+        "fullname": f"test_it.py::test[{case_id}]",
+        "extra_info": {"case_id": case_id, "launches": 2},
+        "stats": {"data": seconds},
+    }
+
+
+def document(*rows: dict[str, Any]) -> dict[str, Any]:
+    return {"benchmarks": list(rows), "machine_info": {}}
+
+
+@pytest.fixture
+def baselines(tmp_path: Path) -> Baselines:
+    return Baselines(folder=tmp_path, fingerprint=HERE)
+
+
+def reread(baselines: Baselines) -> Baselines:
+    return Baselines(folder=baselines.folder, fingerprint=baselines.fingerprint)
+
+
+def test_a_fingerprint_names_the_machine_in_words() -> None:
+    assert HERE.id.startswith("test-cpu-r-2c-")
+    assert THERE.id != HERE.id
+
+
+def test_what_is_written_is_read(baselines: Baselines) -> None:
+    baselines.write(document(row("a", [1.0, 2.0, 3.0, 4.0])), retired=[])
+    found = reread(baselines).by_case["a"]
+    assert found.step_ns == [[1e9, 2e9], [3e9, 4e9]]
+    assert found.test == "test_it.py::test[a]"
+
+
+def test_the_newest_session_counts_and_the_older_stays(baselines: Baselines) -> None:
+    first = baselines.write(document(row("a", [1.0, 1.0]), row("b", [5.0, 5.0])), retired=[])
+    before = first.read_bytes()
+    baselines.write(document(row("a", [2.0, 2.0])), retired=[])
+    found = reread(baselines).by_case
+    assert found["a"].step_ns == [[2e9], [2e9]]
+    assert found["b"].step_ns == [[5e9], [5e9]]
+    assert first.read_bytes() == before
+
+
+def test_a_retired_case_is_gone_until_it_is_recorded_again(baselines: Baselines) -> None:
+    baselines.write(document(row("a", [1.0, 1.0])), retired=[])
+    baselines.write(document(), retired=["a"])
+    assert reread(baselines).by_case == {}
+    baselines.write(document(row("a", [3.0, 3.0])), retired=[])
+    assert reread(baselines).by_case["a"].step_ns == [[3e9], [3e9]]
+
+
+def test_runs_that_write_at_once_each_get_a_file(baselines: Baselines) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        files = list(
+            pool.map(
+                lambda n: reread(baselines).write(document(row(f"c{n}", [1.0, 1.0])), retired=[]),
+                range(24),
+            )
+        )
+    assert len(set(files)) == 24
+    assert set(reread(baselines).by_case) == {f"c{n}" for n in range(24)}
+    assert not list(baselines.own_folder.glob("*.part"))
+
+
+def test_another_machines_baseline_is_known_but_not_used(baselines: Baselines) -> None:
+    Baselines(folder=baselines.folder, fingerprint=THERE).write(
+        document(row("a", [1.0, 1.0])), retired=[]
+    )
+    assert baselines.by_case == {}
+    assert baselines.measured_elsewhere("a") == THERE.id
+    assert baselines.measured_elsewhere("b") is None
+
+
+def damage(baselines: Baselines, text: str) -> Path:
+    file = baselines.own_folder / "0001_gate.json"
+    file.parent.mkdir()
+    file.write_text(text)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"benchmarks": [', "unreadable"),
+        ("[]", "schema version None"),
+        ("{}", "schema version None"),
+        (json.dumps({KEY: {"schema_version": 99}}), "schema version 99"),
+        (json.dumps({KEY: {"schema_version": 1}}), "damaged"),
+        (json.dumps({KEY: {"schema_version": 1, "retired": []}, "benchmarks": [{}]}), "damaged"),
+        (
+            json.dumps(
+                {KEY: {"schema_version": 1, "retired": []}, "benchmarks": [row("a", [1.0] * 3)]}
+            ),
+            "damaged",
+        ),
+        (
+            json.dumps(
+                {KEY: {"schema_version": 1, "retired": []}, "benchmarks": [row("a", [1.0, -1.0])]}
+            ),
+            "damaged",
+        ),
+    ],
+    ids=[
+        "truncated", "list", "plain", "future", "no-rows", "empty-row", "uneven", "negative",
+    ],
+)  # fmt: skip
+def test_a_bad_file_is_named_with_a_remedy_and_left_alone(
+    baselines: Baselines, text: str, says: str
+) -> None:
+    file = damage(baselines, text)
+    with pytest.raises(BaselineError, match=says) as caught:
+        _ = baselines.by_case
+    assert str(file) in str(caught.value)
+    assert "delete it" in str(caught.value)
+    assert file.read_text() == text
+
+
+def test_a_folder_that_cannot_be_written_is_known_before_anything_is_measured(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "taken").write_text("a file where a folder is wanted")
+    baselines = Baselines(folder=tmp_path / "taken", fingerprint=HERE)
+    with pytest.raises(BaselineError, match=r"cannot write .*taken.*--gate-baselines"):
+        baselines.check_writable()
+    with pytest.raises(BaselineError, match="cannot write"):
+        baselines.write(document(row("a", [1.0, 1.0])), retired=[])
+    assert (tmp_path / "taken").read_text() == "a file where a folder is wanted"

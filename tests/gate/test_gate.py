@@ -1,0 +1,130 @@
+"""The gate end to end: real runs of pytest, real launches, times that are scripted.
+
+The suite under test is not ours and needs no torch: importing it is an error there.
+"""
+
+import json
+
+import pytest
+from scripted import RunSuite
+
+
+def test_first_records_then_judges_then_fails_the_test_that_got_slower(
+    run_suite: RunSuite,
+) -> None:
+    first = run_suite()
+    assert first.status == 0
+    assert "gate: 2 new" in first.output
+    assert len(first.sessions) == 1
+
+    second = run_suite()
+    assert second.status == 0
+    assert "gate: 2 pass" in second.output
+    assert second.sessions == first.sessions
+    assert len(list(second.folder.glob("results/*/histograms/*.svg"))) == 2
+
+    third = run_suite(TWO_MS="130")
+    assert third.status == 1
+    assert list(third.failures) == ["test_step[two]"]
+    message = third.failures["test_step[two]"]
+    assert "1.30" in message
+    assert "margin 10%" in message
+    assert "interval" in message
+    assert third.sessions == first.sessions
+
+
+def test_a_margin_is_what_the_user_says(run_suite: RunSuite) -> None:
+    run_suite()
+    assert run_suite("--gate-margin=50%", TWO_MS="130").status == 0
+
+
+def test_results_are_pytest_benchmarks_with_raw_times(run_suite: RunSuite) -> None:
+    run = run_suite("--gate=off")
+    (results,) = run.folder.glob("results/*/benchmarks.json")
+    rows = json.loads(results.read_text())["benchmarks"]
+    assert [len(row["stats"]["data"]) for row in rows] == [24, 24]
+    assert rows[0]["extra_info"]["launches"] == 2
+    assert rows[0]["extra_info"]["effective"]["scripted"] is True
+    assert run.sessions == []
+
+
+def test_record_replaces_and_faster_is_no_failure(run_suite: RunSuite) -> None:
+    run_suite()
+    faster = run_suite(TWO_MS="50")
+    assert faster.status == 0
+    assert "1 faster, 1 pass" in faster.output
+    assert len(run_suite("--gate=record", TWO_MS="50").sessions) == 2
+    assert "gate: 2 pass" in run_suite(TWO_MS="50").output
+
+
+def test_launches_that_scatter_are_measured_again_before_they_become_a_baseline(
+    run_suite: RunSuite,
+) -> None:
+    (session,) = run_suite("-k", "one", ONE="scattering").sessions
+    (row,) = json.loads(session.read_text())["benchmarks"]
+    assert set(row["stats"]["data"]) == {0.1}
+    assert (session.parents[2] / "launches").read_text().count("one more") == 4
+
+
+def test_judge_without_a_baseline_does_not_pass(run_suite: RunSuite) -> None:
+    run = run_suite("--gate=judge")
+    assert run.status == 1
+    assert "nothing was judged" in run.output
+    assert run.sessions == []
+
+
+def test_judge_on_another_machine_says_incomparable_and_does_not_pass(
+    run_suite: RunSuite,
+) -> None:
+    (session,) = run_suite().sessions
+    session.parent.rename(session.parent.with_name("another-cpu-64c-00000000"))
+    run = run_suite("--gate=judge")
+    assert run.status == 1
+    assert "incomparable" in run.output
+    assert "another-cpu-64c-00000000" in run.output
+
+
+def test_a_failed_test_leaves_no_baseline(run_suite: RunSuite) -> None:
+    run = run_suite(ONE="raising")
+    (session,) = run.sessions
+    assert [row["name"] for row in json.loads(session.read_text())["benchmarks"]] == [
+        "test_suite.py::test_step[two]"
+    ]
+
+
+def test_a_renamed_test_is_missing_until_it_is_retired(run_suite: RunSuite) -> None:
+    suite = run_suite().folder / "test_suite.py"
+    suite.write_text(suite.read_text().replace('"two"]', '"three"]'))
+    run = run_suite()
+    assert run.status == 1
+    assert list(run.failures) == ["test_step[two]"]
+    assert "missing" in run.failures["test_step[two]"]
+    retiring = run_suite("--gate=record")
+    assert retiring.status == 0
+    assert "retired" in retiring.output
+    assert "2 pass" in run_suite().output
+
+
+@pytest.mark.parametrize(
+    ("how", "says"), [("SKIP", "was skipped (Skipped: not today)"), ("RETURN", "without measuring")]
+)
+def test_a_test_that_no_longer_measures_is_missing(
+    run_suite: RunSuite, how: str, says: str
+) -> None:
+    run_suite()
+    run = run_suite(**{how: "one"})
+    assert run.status == 1
+    assert list(run.failures) == ["test_step[one]"]
+    assert says in run.failures["test_step[one]"]
+    assert "retired" in run_suite("--gate=record", **{how: "one"}).output
+    assert run_suite(**{how: "one"}).status == 0
+
+
+@pytest.mark.parametrize("selection", [("-k", "one"), ("test_suite.py::test_step[one]",)])
+def test_what_was_not_selected_is_not_missing(
+    run_suite: RunSuite, selection: tuple[str, ...]
+) -> None:
+    run_suite()
+    run = run_suite(*selection)
+    assert run.status == 0
+    assert "gate: 1 pass" in run.output

@@ -1,0 +1,132 @@
+"""The data sets: both layouts load, and a damaged one is named."""
+
+import hashlib
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.datasets import CIFAR10
+
+from hpml_models import registry
+from hpml_models.data import synthetic
+from hpml_models.data.cifar10 import SPEC
+from hpml_models.loading import endless, make_loader, prepare_loading
+
+CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    """A folder per class, two images each: the class's number is its grey."""
+    for split in ("train", "test"):
+        for label, name in enumerate(CLASSES):
+            folder = tmp_path / "cifar10" / split / name
+            folder.mkdir(parents=True)
+            for number in range(2):
+                Image.new("RGB", (32, 32), (label * 20,) * 3).save(folder / f"{number}.png")
+    return tmp_path
+
+
+@pytest.fixture
+def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The official archive's files, ten images each, and their checksums in place of the real."""
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+
+    def write(name: str, content: dict[str, object]) -> tuple[str, str]:
+        data = pickle.dumps(content)
+        (folder / name).write_bytes(data)
+        return name, hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+    images = np.repeat(np.arange(10, dtype=np.uint8)[:, None] * 20, 3 * 32 * 32, axis=1)
+    batch = {"data": images, "labels": list(range(10))}
+    train = [write(f"data_batch_{number}", batch) for number in range(1, 6)]
+    monkeypatch.setattr(CIFAR10, "train_list", train)
+    monkeypatch.setattr(CIFAR10, "test_list", [write("test_batch", batch)])
+    filename, md5 = write("batches.meta", {"label_names": CLASSES})
+    monkeypatch.setattr(CIFAR10, "meta", {"filename": filename, "key": "label_names", "md5": md5})
+    return tmp_path
+
+
+@pytest.mark.parametrize(("layout", "train"), [("folders", 20), ("archive", 50)])
+def test_either_layout_gives_normalised_images_and_their_labels(
+    request: pytest.FixtureRequest, layout: str, train: int
+) -> None:
+    root = request.getfixturevalue(layout)
+    assert len(SPEC.open(root, "train")) == train
+    for image, label in SPEC.open(root, "test"):
+        assert image.shape == SPEC.input_shape
+        assert image.dtype == torch.float32
+        assert torch.allclose(image, torch.full_like(image, label * 20 / 255 * 2 - 1))
+
+
+def test_the_real_samples_load(data_root: str) -> None:
+    """Run on real data where ``--data-root`` gives it."""
+    inputs, targets = next(endless(make_loader("cifar10", data_root, "train", 64)))
+    assert inputs.shape == (64, 3, 32, 32)
+    assert inputs.abs().max() <= 1
+    assert inputs.std() > 0.1
+    assert len(set(targets.tolist())) > 3
+
+
+def test_loading_is_a_step(folders: Path) -> None:
+    step = prepare_loading("cifar10", str(folders), 16)
+    assert step.items_per_step == 16
+    assert step.effective["shape"] == [16, 3, 32, 32]
+    for _ in range(3):  # past the end of an epoch of one batch
+        step.run()
+
+
+def test_a_missing_folder_is_named_with_what_was_expected(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=rf"train split in {tmp_path}.*<class>"):
+        SPEC.open(tmp_path, "train")
+
+
+def test_an_empty_class_is_named(folders: Path) -> None:
+    for image in (folders / "cifar10/train/frog").iterdir():
+        image.unlink()
+    with pytest.raises(FileNotFoundError, match=r"train/frog has no image: expected \*\.jpg"):
+        SPEC.open(folders, "train")
+
+
+def test_a_missing_class_is_counted(folders: Path) -> None:
+    (folders / "cifar10/train/frog").rename(folders / "frog")
+    with pytest.raises(FileNotFoundError, match="has 9 folders: expected one for each of 10"):
+        SPEC.open(folders, "train")
+
+
+def test_a_truncated_image_is_named(folders: Path) -> None:
+    damaged = folders / "cifar10/test/cat/0.png"
+    damaged.write_bytes(damaged.read_bytes()[:60])
+    with pytest.raises(ValueError, match=r"cat/0\.png is no whole image.*expected 32x32"):
+        list(SPEC.open(folders, "test"))
+
+
+def test_an_image_of_another_size_is_named(folders: Path) -> None:
+    Image.new("RGB", (64, 32)).save(folders / "cifar10/test/cat/0.png")
+    with pytest.raises(ValueError, match=r"cat/0\.png has \(64, 32\) pixels: expected 32x32"):
+        list(SPEC.open(folders, "test"))
+
+
+def test_a_damaged_archive_is_named(archive: Path) -> None:
+    (archive / "cifar-10-batches-py/data_batch_3").write_bytes(b"half")
+    with pytest.raises(FileNotFoundError, match="cifar-10-batches-py is not the whole archive"):
+        SPEC.open(archive, "train")
+
+
+def test_too_few_samples_for_a_batch_are_counted(folders: Path) -> None:
+    with pytest.raises(ValueError, match="20 train samples: too few for a batch of 21"):
+        make_loader("cifar10", str(folders), "train", 21)
+
+
+@pytest.mark.parametrize("name", registry.data_sets())
+def test_synthetic_batches_have_the_real_shapes_and_are_seeded(name: str) -> None:
+    spec = registry.data_sets()[name]
+    first, second = (synthetic.batches(spec, 8, 2, seed=3) for _ in range(2))
+    assert first[0].inputs.shape == (8, *spec.input_shape)
+    assert set(first[0].targets.tolist()) <= set(range(spec.classes))
+    assert torch.equal(first[1].inputs, second[1].inputs)
+    assert not torch.equal(first[0].inputs, first[1].inputs)

@@ -1,0 +1,190 @@
+"""Prepared steps: every case can be built, proves what took effect, and a sham is refused."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from faults import Unreduced
+from torch import nn
+
+from hpml_gate.measure import time_block
+from hpml_models import matrix, registry
+from hpml_models.build import build_module
+from hpml_models.inference import check_outputs
+from hpml_models.matrix import Setting, spec_of, why_not
+from hpml_models.precision import PRECISIONS, check_output_dtype
+from hpml_models.quantization.static_int8 import StaticInt8
+from hpml_models.runtimes.torchscript import TorchScript
+from hpml_models.step import prepare_step, prove_training
+from hpml_models.strategies.ddp import Ddp
+from hpml_models.training import EagerTrainer
+from hpml_models.types import Batch, Case, Incorrect, Rank, Share, Task
+
+SETTING = Setting(device="cpu", preset="tiny")
+TRAINING = list(matrix.cases("train", SETTING, (1, 2)))
+INFERENCE = list(matrix.cases("inference", SETTING))
+RUNNABLE = [case for case in TRAINING + INFERENCE if why_not(case) is None]
+
+
+def small(case: Case) -> Case:
+    return replace(case, batch=4)
+
+
+@pytest.mark.parametrize("case", RUNNABLE, ids=lambda case: case.id)
+def test_every_case_is_prepared_and_timed(case: Case) -> None:
+    step = prepare_step(small(case))
+    try:
+        times = step.measure(time_block, 1)
+    finally:
+        step.close()
+    assert len(times) == case.device_count
+    assert all(time.ns > 0 for time in times)
+    assert step.items_per_step == 4
+    expects = PRECISIONS[case.precision].output_dtype if case.quantization == "none" else "float32"
+    assert step.effective["output_dtype"] == expects
+    assert step.effective["threads"] == 1
+
+
+def facts_of(**wanted: Any) -> dict[str, Any]:
+    (case,) = (c for c in RUNNABLE if all(getattr(c, k) == v for k, v in wanted.items()))
+    step = prepare_step(small(case))
+    step.close()
+    return dict(step.effective)
+
+
+def test_ddp_says_what_its_world_is() -> None:
+    facts = facts_of(strategy="ddp", device_count=2, precision="fp32")
+    assert facts["world_size"] == 2
+    assert facts["backend"] == "gloo"
+    assert facts["wrapper"] == "DistributedDataParallel"
+    assert facts["replicas_differ_by"] == 0
+    assert facts["gradient_bytes"] == 4 * 11_689_512
+
+
+def test_int8_says_how_much_of_the_network_it_covers() -> None:
+    facts = facts_of(mode="inference", quantization="static_int8", runtime="eager")
+    assert facts["int8_layers"] == facts["layers"] == {"convolutions": 20, "linear": 1}
+    assert 0 < facts["output_error"] < StaticInt8.output_tolerance
+
+
+def test_torchscript_says_that_it_runs_a_graph() -> None:
+    facts = facts_of(mode="inference", quantization="none", runtime="torchscript", precision="fp32")
+    assert facts["runtime"] == "RecursiveScriptModule"
+    assert facts["graph_nodes"] > 20
+    assert facts["quantized_nodes"] == 0
+
+
+def test_a_scripted_int8_graph_computes_in_int8() -> None:
+    facts = facts_of(mode="inference", quantization="static_int8", runtime="torchscript")
+    assert facts["quantized_nodes"] >= sum(facts["layers"].values())
+
+
+def linear_task(precision: str, rank: Rank) -> Task:
+    return Task(
+        module=nn.Linear(3, 2),
+        loss=nn.functional.mse_loss,
+        optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+        precision=PRECISIONS[precision],
+        rank=rank,
+    )
+
+
+class Uncast(EagerTrainer):
+    """A planted fault: the step runs outside autocast."""
+
+    def step(self, share: Share) -> torch.Tensor:
+        self.task = replace(self.task, precision=PRECISIONS["fp32"])
+        return super().step(share)
+
+
+def test_a_training_step_outside_autocast_is_found_out() -> None:
+    task = linear_task("bf16", Rank(index=0, world_size=1, device="cpu", kept={}))
+    share = Share(Batch(torch.randn(4, 3), torch.randn(4, 2)), weight=1.0)
+    assert prove_training(task, EagerTrainer(task, task.module), [share])["output_dtype"] == (
+        "bfloat16"
+    )
+    with pytest.raises(Incorrect, match="bf16 did not take effect"):
+        prove_training(task, Uncast(task, task.module), [share])
+
+
+def test_an_unchanged_module_is_not_quantized() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    with pytest.raises(Incorrect, match="static_int8 did not take effect"):
+        StaticInt8().proof(module, module)
+
+
+def test_dynamic_quantization_of_convolutions_would_be_found_out() -> None:
+    """It converts nothing, and was once reported as a result."""
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    with pytest.warns(DeprecationWarning, match="torch.ao.quantization is deprecated"):
+        sham = torch.ao.quantization.quantize_dynamic(  # type: ignore[no-untyped-call]
+            module, {nn.Conv2d}, dtype=torch.qint8
+        )
+    with pytest.raises(Incorrect, match="static_int8 did not take effect"):
+        StaticInt8().proof(module, sham)
+
+
+def test_an_eager_module_is_not_torchscript() -> None:
+    with pytest.raises(Incorrect, match="torchscript did not take effect"):
+        TorchScript().proof(nn.ReLU())
+
+
+def test_a_precision_without_effect_is_refused() -> None:
+    with pytest.raises(Incorrect, match="bf16 did not take effect: outputs are float32"):
+        check_output_dtype(torch.zeros(1), PRECISIONS["bf16"])
+
+
+@pytest.mark.parametrize("factor", [1.2, float("nan"), -1.0])
+def test_a_faster_wrong_answer_does_not_pass(factor: float) -> None:
+    expected = torch.linspace(1, 2, 10)
+    assert check_outputs(expected, expected, 0.0) == 0.0
+    with pytest.raises(Incorrect, match="outputs are off"):
+        check_outputs(factor * expected, expected, 0.1)
+
+
+def test_a_model_of_another_size_is_refused() -> None:
+    case = TRAINING[0]
+    spec = replace(spec_of(case), parameter_count=11_000_000)
+    with pytest.raises(Incorrect, match="11,689,512 parameters, not 11,000,000"):
+        build_module(spec, case, "cpu")
+
+
+def prove_unreduced(rank: Rank) -> str:
+    torch.manual_seed(0)
+    task = linear_task("fp32", rank)
+    trainer = Unreduced(task)
+    trainer.step(trainer.share(Batch(torch.randn(4, 3), torch.randn(4, 2))))
+    try:
+        Ddp().proof(trainer, rank)
+    except Incorrect as error:
+        return str(error)
+    return "believed"
+
+
+def test_replicas_that_drift_apart_are_no_ddp(worlds: Any) -> None:
+    for answer in worlds(2).run(prove_unreduced):
+        assert answer.startswith("ddp did not take effect")
+
+
+@pytest.mark.parametrize("case", INFERENCE, ids=lambda case: case.id)
+def test_what_cannot_run_has_a_reason(case: Case) -> None:
+    reason = why_not(case)
+    if case.quantization == "static_int8" and case.precision == "bf16":
+        assert reason is not None
+        assert reason.startswith("unsupported: static_int8")
+    else:
+        assert reason is None
+
+
+def test_a_gpu_that_is_not_there_is_a_reason() -> None:
+    case = replace(TRAINING[0], strategy="single", device="cuda", device_count=64)
+    assert why_not(case) == (
+        f"no_hardware: 64 CUDA devices needed, {torch.cuda.device_count()} found"
+    )
+
+
+def test_a_batch_smaller_than_the_world_is_a_reason() -> None:
+    case = replace(TRAINING[0], strategy="ddp", batch=3, device_count=4)
+    assert why_not(case) == "unsupported: batch 3 is smaller than the world of 4"
+    assert "single" in registry.strategies()

@@ -1,0 +1,193 @@
+"""The suite as a whole: its options, its collection, and that nothing registered is left out."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+import pytest
+
+from hpml_kernels.registry import kernels
+from hpml_kernels.step import kernel_id
+from hpml_models import matrix, registry
+from hpml_models.hardware import resolve_device
+from hpml_models.matrix import Setting
+from hpml_models.precision import PRECISIONS
+from hpml_models.types import Case, PresetName
+
+ROOT = Path(__file__).parents[2]
+
+
+def collect(*arguments: str) -> tuple[int, list[str], str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "benchmarks", *arguments],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    ids = [line.partition("[")[2][:-1] for line in done.stdout.splitlines() if "::" in line]
+    return done.returncode, ids, done.stdout + done.stderr
+
+
+def test_everything_that_makes_sense_is_collected() -> None:
+    status, ids, output = collect("--device=cpu")
+    assert status == 0, output
+    setting = Setting(device="cpu", preset="tiny")
+    expected = {case.id for case in matrix.cases("train", setting, matrix.DEFAULT_DEVICE_COUNTS)}
+    expected |= {case.id for case in matrix.cases("inference", setting)}
+    assert expected <= set(ids)
+    assert len(ids) == len(set(ids))
+    assert not any("single-x2" in one for one in ids)
+
+
+SETTING = Setting(device="cpu", preset="tiny")
+CASES = [*matrix.cases("train", SETTING), *matrix.cases("inference", SETTING)]
+
+
+def with_default_counts(case: Case) -> bool:
+    return case.device_count in matrix.DEFAULT_DEVICE_COUNTS
+
+
+@pytest.mark.parametrize(
+    ("option", "selects"),
+    [
+        ("--strategy=ddp", lambda case: case.strategy == "ddp" and with_default_counts(case)),
+        ("--device-count=2", lambda case: case.device_count == 2),
+        ("--device-count=4", lambda case: case.device_count == 4),
+        ("--runtime=torchscript", lambda case: case.runtime == "torchscript"),
+        ("--quantization=static_int8", lambda case: case.quantization == "static_int8"),
+        ("--precision=bf16", lambda case: case.precision == "bf16" and with_default_counts(case)),
+        ("--model=resnet18", lambda case: case.model == "resnet18" and with_default_counts(case)),
+    ],
+)
+def test_an_axis_option_selects_the_cases_that_have_it_and_nothing_else(
+    option: str, selects: Callable[[Case], bool]
+) -> None:
+    _, ids, output = collect("--device=cpu", option)
+    assert set(ids) == {case.id for case in CASES if selects(case)}, output
+
+
+@pytest.mark.parametrize("preset", ["tiny", "small", "paper"])
+def test_a_preset_changes_every_case_that_has_one(preset: PresetName) -> None:
+    _, ids, _ = collect("--device=cpu", f"--preset={preset}")
+    setting = Setting(device="cpu", preset=preset)
+    expected = {case.id for case in matrix.cases("train", setting) if with_default_counts(case)}
+    expected |= {case.id for case in matrix.cases("inference", setting)}
+    expected |= {
+        kernel_id(kernel.name, name, preset)
+        for kernel in kernels().values()
+        for name, variant in kernel.variants.items()
+        if variant.device == "cpu"
+    }
+    assert {one for one in ids if not one.startswith("load-")} == expected
+
+
+@pytest.mark.parametrize(
+    ("option", "known"),
+    [
+        ("model", registry.models()),
+        ("strategy", registry.strategies()),
+        ("device-count", matrix.DEVICE_COUNTS),
+        ("precision", PRECISIONS),
+        ("runtime", registry.runtimes()),
+        ("quantization", registry.quantizations()),
+    ],
+)
+def test_an_unknown_name_is_refused_with_those_there_are(
+    option: str, known: Collection[object]
+) -> None:
+    status, _, output = collect(f"--{option}=magic")
+    assert status == pytest.ExitCode.USAGE_ERROR
+    assert f"no 'magic': there are {', '.join(map(str, known))}" in output
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ("--device=tpu", "invalid choice: 'tpu'"),
+        ("--preset=huge", "invalid choice: 'huge'"),
+        ("--data-root=/nowhere", "'/nowhere' is no folder"),
+    ],
+)
+def test_a_bad_value_is_named(option: str, says: str) -> None:
+    status, _, output = collect(option)
+    assert status == pytest.ExitCode.USAGE_ERROR
+    assert says in output
+
+
+def left_out(config: pytest.Config, case_id: str) -> bool:
+    return bool(config.hook.pytest_gate_left_out(config=config, case_id=case_id))
+
+
+def test_the_gate_is_told_what_the_options_leave_out_and_only_that(
+    pytestconfig: pytest.Config,
+) -> None:
+    """Else a case that vanished would not be missed, or one that was not asked for would be."""
+    own = Setting(
+        device=resolve_device(pytestconfig.getoption("device")),
+        preset="tiny",
+        data_root=pytestconfig.getoption("data_root"),
+    )
+    other = Setting(device="cuda" if own.device == "cpu" else "cpu", preset="tiny")
+    for case in matrix.cases("inference", own):
+        assert not left_out(pytestconfig, case.id)
+    for case in matrix.cases("inference", other):
+        assert left_out(pytestconfig, case.id)
+    assert left_out(pytestconfig, "add-numpy-n16777216")
+    assert not left_out(pytestconfig, "add-numpy-n100000")
+    assert not left_out(pytestconfig, "add-fortran-n100000")
+    assert left_out(pytestconfig, "load-cifar10-b16") == (own.data_root is None)
+
+
+def test_a_launchers_rank_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    status, _, output = collect()
+    assert status == pytest.ExitCode.USAGE_ERROR
+    assert "started by a launcher" in output
+
+
+def test_collection_imports_nothing_heavy() -> None:
+    script = (
+        "import pytest, sys; pytest.main(['benchmarks', '--collect-only', '-q', '--device=cpu']);"
+        "print('heavy:', *{'torch', 'torchvision', 'transformers', 'deepspeed'} & {*sys.modules})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, text=True, capture_output=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "heavy:"
+
+
+@pytest.mark.parametrize(
+    ("folder", "names"),
+    [
+        ("hpml_models/models", registry.models()),
+        ("hpml_models/strategies", registry.strategies()),
+        ("hpml_models/runtimes", registry.runtimes()),
+        ("hpml_models/quantization", registry.quantizations()),
+        ("hpml_kernels/kernels", kernels()),
+    ],
+)
+def test_a_file_is_a_variant_of_its_name(folder: str, names: dict[str, object]) -> None:
+    files = {file.stem for file in (ROOT / folder).glob("*.py")} - {"__init__"}
+    assert files == set(names)
+
+
+def test_every_strategy_is_held_to_one_device() -> None:
+    tested = {
+        file.stem.removeprefix("test_") for file in (ROOT / "tests/equivalence").glob("test_*")
+    }
+    assert tested == set(registry.strategies()) - {"single"}
+
+
+def test_every_id_says_all_that_can_change_the_time() -> None:
+    ids = [
+        case.id
+        for mode in ("train", "inference")
+        for device in ("cpu", "cuda")
+        for preset in ("tiny", "small", "paper")
+        for data_root in (None, "somewhere")
+        for case in matrix.cases(mode, Setting(device=device, preset=preset, data_root=data_root))
+    ]
+    assert len(ids) == len(set(ids))
+    assert set(ids) == matrix.every_id()
