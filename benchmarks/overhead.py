@@ -12,9 +12,9 @@ from math import exp, log
 from multiprocessing import get_context
 from statistics import mean, median, stdev
 
-from hpml_gate.launch import QUIET_ENVIRONMENT
 from hpml_gate.measure import time_block
 from hpml_gate.protocol import FunctionStep, Step
+from hpml_gate.quiet import QUIET_ENVIRONMENT
 from hpml_models.matrix import Setting, cases
 from hpml_models.step import prepare_step
 

@@ -9,7 +9,9 @@ from hpml_kernels.step import kernel_id, prepare_kernel
 
 def test_kernel(bench: Bench, kernel: str, variant: str, request: pytest.FixtureRequest) -> None:
     """One call on inputs that lie where the variant computes."""
-    if reason := kernels()[kernel].variants[variant].why_not():
+    registered = kernels()[kernel].variants[variant]
+    if reason := registered.why_not():
         pytest.skip(reason)
     preset = request.config.getoption("preset")
-    bench(prepare_kernel, kernel, variant, preset, case_id=kernel_id(kernel, variant, preset))
+    case_id = kernel_id(kernel, variant, preset)
+    bench(prepare_kernel, kernel, variant, preset, case_id=case_id, cpus=registered.cpus)

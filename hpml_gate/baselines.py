@@ -2,7 +2,8 @@
 
 Each file is a pytest-benchmark JSON document with the raw times, so that its command line reads
 them too (``pytest-benchmark --storage FOLDER compare``). A file is written once, whole, under a
-number of its own, and never changed; the newest file that holds a case is that case's baseline.
+number of its own, and never changed. The newest file that starts a case anew, and the sessions
+after it that passed and were added to it, are that case's baseline.
 """
 
 import json
@@ -10,17 +11,21 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from hpml_gate import pytest_benchmark_adapter as adapter
 from hpml_gate.fingerprint import Fingerprint
+from hpml_gate.samples import launch_medians
+from hpml_gate.statistics import Drift, usual_drift
 
 SCHEMA_VERSION = 1
 SESSIONS = "[0-9][0-9][0-9][0-9]_gate.json"  # a name that pytest-benchmark looks for
 KEY = "hpml_gate"  # the one key that the gate adds to pytest-benchmark's document
+COMMIT_LENGTH = 40  # of a commit's full name; pytest-benchmark has words where there is none
+MOST_SESSIONS = 5  # how many sessions of a case are kept to know its drift
 
 
 class BaselineError(Exception):
@@ -28,13 +33,37 @@ class BaselineError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoredSession:
+    """What one session measured of one case."""
+
+    step_ns: Sequence[Sequence[float]]  # launches x blocks
+    metrics: Mapping[str, Sequence[float]]  # by name, a value for each launch
+
+
+@dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """What is stored of one case: the test that recorded it and the launches it measured."""
+    """What is stored of one case: the test that recorded it and what its sessions measured."""
 
     case_id: str
     test: str  # the pytest node id that recorded it
-    step_ns: Sequence[Sequence[float]]
-    file: Path
+    sessions: Sequence[StoredSession]
+    file: Path  # the newest
+    commit: str | None  # of the newest session
+    is_dirty: bool  # whether that had changes beyond the commit
+
+    @property
+    def step_ns(self) -> list[Sequence[float]]:
+        """The launches of all sessions."""
+        return [launch for session in self.sessions for launch in session.step_ns]
+
+    @property
+    def launch_medians_ns(self) -> list[list[float]]:
+        """Sessions x launches."""
+        return [launch_medians(session.step_ns) for session in self.sessions]
+
+    def metric(self, name: str) -> list[Sequence[float]]:
+        """Return a second metric's values, sessions x launches; none where it was not measured."""
+        return [session.metrics[name] for session in self.sessions if name in session.metrics]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +93,11 @@ class Baselines:
                     found[folder.name] = set(_read_folder(folder))
         return found
 
+    @cached_property
+    def usual_drift(self) -> Drift:
+        """How far sessions of the same code lie apart on this machine, over all cases."""
+        return usual_drift([one.launch_medians_ns for one in self.by_case.values()])
+
     def measured_elsewhere(self, case_id: str) -> str | None:
         """Return the name of another machine that has a baseline of the case."""
         return next((name for name, ids in self.other_machines.items() if case_id in ids), None)
@@ -77,13 +111,19 @@ class Baselines:
         except OSError as error:
             raise _cannot_write(self.own_folder, error) from None
 
-    def write(self, document: Mapping[str, Any], retired: Sequence[str]) -> Path:
-        """Add a session; ``retired`` are the cases that no test measures any more."""
+    def write(
+        self, document: Mapping[str, Any], *, added: Sequence[str], retired: Sequence[str]
+    ) -> Path:
+        """Write a session. ``added`` are cases whose earlier sessions stand beside this one.
+
+        ``retired`` are cases that no test measures any more; all others start anew.
+        """
         stamped = {
             **document,
             KEY: {
                 "schema_version": SCHEMA_VERSION,
                 "fingerprint": self.fingerprint.facts,
+                "added": list(added),
                 "retired": list(retired),
             },
         }
@@ -96,15 +136,18 @@ class Baselines:
 def _read_folder(folder: Path) -> dict[str, Baseline]:
     found: dict[str, Baseline] = {}
     for file in sorted(folder.glob(SESSIONS)):
-        recorded, retired = _read(file)
+        recorded, added, retired = _read(file)
         for case_id in retired:
             found.pop(case_id, None)
-        found |= {one.case_id: one for one in recorded}
+        for one in recorded:
+            earlier = found[one.case_id].sessions if one.case_id in {*added} & {*found} else []
+            sessions = [*earlier, *one.sessions][-MOST_SESSIONS:]
+            found[one.case_id] = replace(one, sessions=sessions)
     return found
 
 
-def _read(file: Path) -> tuple[list[Baseline], list[str]]:
-    """Return what a session recorded and what it retired."""
+def _read(file: Path) -> tuple[list[Baseline], list[str], list[str]]:
+    """Return what a session recorded, what of it was added to earlier ones, what it retired."""
     remedy = "restore it from version control, or delete it to record its cases afresh"
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
@@ -117,14 +160,16 @@ def _read(file: Path) -> tuple[list[Baseline], list[str]]:
             f"run the gate that wrote it, or {remedy}"
         )
     try:
-        return [_baseline(row, file) for row in document["benchmarks"]], [*document[KEY]["retired"]]
+        commit = document["commit_info"]
+        recorded = [_baseline(row, commit, file) for row in document["benchmarks"]]
+        return recorded, [*document[KEY].get("added", [])], [*document[KEY]["retired"]]
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise BaselineError(
             f"baseline {file} is damaged ({type(error).__name__}: {error}): {remedy}"
         ) from None
 
 
-def _baseline(row: Mapping[str, Any], file: Path) -> Baseline:
+def _baseline(row: Mapping[str, Any], commit: Mapping[str, Any], file: Path) -> Baseline:
     info, seconds = row["extra_info"], row["stats"]["data"]
     blocks, rest = divmod(len(seconds), info["launches"])
     if rest or not blocks or min(seconds) <= 0:
@@ -133,7 +178,15 @@ def _baseline(row: Mapping[str, Any], file: Path) -> Baseline:
         [second * 1e9 for second in seconds[start : start + blocks]]
         for start in range(0, len(seconds), blocks)
     ]
-    return Baseline(case_id=info["case_id"], test=row["fullname"], step_ns=step_ns, file=file)
+    metrics = {name: [*one["values"]] for name, one in info.get("metrics", {}).items()}
+    return Baseline(
+        case_id=info["case_id"],
+        test=row["fullname"],
+        sessions=[StoredSession(step_ns=step_ns, metrics=metrics)],
+        file=file,
+        commit=commit["id"] if len(commit["id"]) == COMMIT_LENGTH else None,
+        is_dirty=bool(commit.get("dirty")),
+    )
 
 
 def _write_next(folder: Path, text: str) -> Path:

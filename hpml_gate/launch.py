@@ -1,4 +1,4 @@
-"""Launches: measuring a step in processes of their own, one after another.
+"""Launches: steps prepared in processes of their own, and timed there block by block.
 
 A process is the replicate: memory layout, thread placement and allocator state are drawn anew
 with each, and they move a step's time by more than its iterations scatter.
@@ -9,26 +9,18 @@ import pickle
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import execnet
 
-from hpml_gate.measure import Plan
-from hpml_gate.protocol import Step
-from hpml_gate.samples import Launch, Samples
-from hpml_gate.worker import BOOTSTRAP, Order
-
-# With glibc's defaults a training step maps and unmaps its buffers all the time, and the number
-# of page faults differs from process to process; with these thresholds they are kept.
-QUIET_ENVIRONMENT: Mapping[str, str] = {
-    "MALLOC_MMAP_THRESHOLD_": str(4 * 2**30),
-    "MALLOC_TRIM_THRESHOLD_": str(4 * 2**30),
-    "MALLOC_TOP_PAD_": str(256 * 2**20),
-    "PYTHONHASHSEED": "0",
-}
+from hpml_gate import quiet
+from hpml_gate.measure import time_block
+from hpml_gate.protocol import BlockTime, Timer
+from hpml_gate.worker import BOOTSTRAP, Facts, Greeting, Order
 
 TICK_S = 1.0  # how often whoever waits is told that the launch still runs
 STOP_S = 2.0  # how long a process may take to leave before it is killed
@@ -37,72 +29,149 @@ STOP_S = 2.0  # how long a process may take to leave before it is killed
 class LaunchError(Exception):
     """A launch gave no samples; ``status`` says which kind of failure it was."""
 
-    def __init__(self, status: str, summary: str, details: str = "") -> None:
-        """Keep the kind, the one-line reason and what is known beyond it."""
+    def __init__(self, status: str, summary: str, details: str = "", side: str = "") -> None:
+        """Keep the kind, the one-line reason, what is known beyond it, and the side it was on."""
         super().__init__(summary)
         self.status = status
         self.details = details
+        self.side = side
 
 
-def measure(  # noqa: PLR0913  one keyword for each thing that a user may set
-    prepare: Callable[..., Step],
-    args: tuple[Any, ...],
-    *,
-    case_id: str,
-    launches: int,
-    timeout_s: float,
-    progress: Callable[[int], None],
-) -> Samples:
-    """Measure ``prepare(*args)`` in ``launches`` fresh processes with equal iterations.
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """One version of the code: the interpreter and the ``sys.path`` that find it."""
 
-    ``prepare`` must be importable and ``args`` picklable. ``progress`` is told the number of the
-    launch, from 1, about every second. Raises :class:`LaunchError` when a launch raises, dies or
-    exceeds ``timeout_s`` seconds.
+    name: str = "head"
+    python: str = sys.executable
+    path: Sequence[str] = field(default_factory=lambda: tuple(sys.path))
+    keeps_own_path: bool = False  # the interpreter's own path stays, behind this one
+    folder: Path | None = None  # where its processes start; None: where this one is
+    foreign: str | None = None  # a folder that nothing may be imported from, but for the gate
+
+
+@dataclass(kw_only=True)
+class Patience:
+    """How long a launch may take, and whom to tell, each second, that it still runs."""
+
+    timeout_s: float
+    tick: Callable[[], None] = lambda: None
+
+    def __post_init__(self) -> None:
+        """Start counting."""
+        self._deadline_s = time.monotonic() + self.timeout_s
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the launch has had its time."""
+        return time.monotonic() >= self._deadline_s
+
+
+class Worker:
+    """A fresh process that holds one step. What it is asked and told: :mod:`hpml_gate.worker`."""
+
+    def __init__(self, gateway: execnet.Gateway, side: Side, patience: Patience) -> None:
+        """Start the far end."""
+        self.side = side
+        self._gateway = gateway
+        self._patience = patience
+        with self._told_of_death():
+            self._channel = gateway.remote_exec(BOOTSTRAP)
+            self._channel.send(([*side.path], side.keeps_own_path))
+        greeting: Greeting = self.ask("greet")
+        self.python = greeting.python
+        self._pid = greeting.pid
+
+    def ask(self, method: str, *arguments: object) -> Any:
+        """Send a request and wait for its answer."""
+        self.send(method, *arguments)
+        return self.receive()
+
+    def send(self, method: str, *arguments: object) -> None:
+        """Send a request; :meth:`receive` brings the answer."""
+        with self._told_of_death():
+            self._channel.send(pickle.dumps((method, *arguments)))
+
+    def receive(self) -> Any:
+        """Wait for the answer; raises :class:`LaunchError` if it is none."""
+        kind, answer = self._next_message()
+        if kind == "raised":
+            raise self._error(answer["status"], answer["summary"], answer["traceback"])
+        return pickle.loads(answer)  # noqa: S301  our own child process wrote it
+
+    def time(self, iterations: int, timer: Timer = time_block) -> Sequence[BlockTime]:
+        """Time one block: a time per rank."""
+        blocks: Sequence[BlockTime] = self.ask("time", iterations, timer)
+        return blocks
+
+    def facts(self) -> Facts:
+        """Read back what took effect."""
+        facts: Facts = self.ask("facts")
+        return facts
+
+    def check_origin(self) -> None:
+        """Raise if this side computes with the other's code: the comparison would be vacuous."""
+        if self.side.foreign and (file := self.ask("stray_module", self.side.foreign)):
+            raise self._error(
+                "error", f"the {self.side.name} imported {file}, which is not its own"
+            )
+
+    def pin(self, cpus: Sequence[int]) -> None:
+        """Hold the process, and its ranks, to ``cpus``."""
+        quiet.pin(self._pid, cpus)
+
+    def _next_message(self) -> tuple[str, Any]:
+        with self._told_of_death():
+            while not self._patience.is_over:
+                self._patience.tick()
+                with suppress(execnet.TimeoutError):
+                    message: tuple[str, Any] = self._channel.receive(TICK_S)
+                    return message
+        raise self._error(
+            "timeout",
+            f"the launch gave no answer within {self._patience.timeout_s:g} s (--gate-timeout)",
+        )
+
+    @contextmanager
+    def _told_of_death(self) -> Iterator[None]:
+        try:
+            yield
+        except execnet.RemoteError as error:  # what even the worker could not catch: sys.exit()
+            raise self._error("error", "the step ended its process", str(error)) from None
+        except (EOFError, OSError):
+            raise self._error("error", _how_it_died(self._gateway)) from None
+
+    def _error(self, status: str, summary: str, details: str = "") -> LaunchError:
+        return LaunchError(status, summary, details, self.side.name)
+
+
+@contextmanager
+def workers(
+    orders: Sequence[tuple[Side, Order]],
+    cpus: Sequence[int],
+    cpu_count: int | None,
+    patience: Patience,
+) -> Iterator[list[Worker]]:
+    """Start a worker for each order, prepared at the same time, then all held to ``cpus``.
+
+    They end with the context, by force where asking does not help.
     """
-    plan = Plan()
-    done: list[Launch] = []
-    for number in range(1, launches + 1):
-        order = Order(prepare=prepare, args=args, plan=plan)
-        done.append(_launch(order, timeout_s, lambda: progress(number)))  # noqa: B023
-        plan = replace(plan, iterations=done[0].iterations)
-    return Samples.of(case_id, done)
-
-
-def _launch(order: Order, timeout_s: float, tick: Callable[[], None]) -> Launch:
-    packed = _packed(order)
+    packed = [_packed(order) for _, order in orders]
     group = execnet.Group()
     try:
-        gateway = group.makegateway(f"popen//python={_interpreter()}")
-        kind, answer = _ask(gateway, packed, timeout_s, tick)
+        started = [
+            Worker(group.makegateway(_specification(side, cpu_count)), side, patience)
+            for side, _ in orders
+        ]
+        for worker, order in zip(started, packed, strict=True):
+            worker.send("prepare", order)
+        for worker in started:
+            worker.receive()
+        for worker in started:
+            worker.check_origin()
+            worker.pin(cpus)
+        yield started
     finally:
         group.terminate(timeout=STOP_S)
-    if kind == "raised":
-        raise LaunchError(answer["status"], answer["summary"], answer["traceback"])
-    launch: Launch = pickle.loads(answer)  # noqa: S301  our own child process wrote it
-    return launch
-
-
-def _ask(
-    gateway: execnet.Gateway, packed: bytes, timeout_s: float, tick: Callable[[], None]
-) -> tuple[str, Any]:
-    """Send the order and wait for the answer, ticking meanwhile."""
-    deadline = time.monotonic() + timeout_s
-    try:
-        channel = gateway.remote_exec(BOOTSTRAP)
-        channel.send(sys.path)
-        channel.send(packed)
-        while time.monotonic() < deadline:
-            tick()
-            with suppress(execnet.TimeoutError):
-                answer: tuple[str, Any] = channel.receive(TICK_S)
-                return answer
-    except execnet.RemoteError as error:  # what even the worker could not catch: sys.exit()
-        raise LaunchError("error", "the step ended its process", str(error)) from None
-    except (EOFError, OSError):
-        raise LaunchError("error", _how_it_died(gateway)) from None
-    raise LaunchError(
-        "timeout", f"the launch gave no answer within {timeout_s:g} s (--gate-timeout)"
-    )
 
 
 def _packed(order: Order) -> bytes:
@@ -116,10 +185,11 @@ def _packed(order: Order) -> bytes:
         ) from None
 
 
-def _interpreter() -> str:
-    """Return a command for this interpreter under the quiet environment (set before it starts)."""
-    assignments = [f"{name}={value}" for name, value in QUIET_ENVIRONMENT.items()]
-    return shlex.join(["env", *assignments, sys.executable])
+def _specification(side: Side, cpu_count: int | None) -> str:
+    """Return a command for the side's interpreter, its environment set before it starts."""
+    assignments = [f"{name}={value}" for name, value in quiet.environment(cpu_count).items()]
+    folder = f"//chdir={side.folder}" if side.folder else ""
+    return f"popen//python={shlex.join(['env', *assignments, side.python])}{folder}"
 
 
 def _how_it_died(gateway: execnet.Gateway) -> str:

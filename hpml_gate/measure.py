@@ -1,16 +1,16 @@
-"""Timing one prepared step inside one process: warm up, calibrate, time blocks.
+"""Timing one prepared step inside one process: warm up, calibrate, time a block.
 
 The clock is passed in, so all of it runs under a fake one in the tests.
 """
 
 import gc
+import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter_ns
 
 from hpml_gate.protocol import BlockTime, Clock, Step, Timer
-from hpml_gate.samples import Launch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,11 @@ class Plan:
     block_ns: int = 25_000_000
     warmup_steps: int = 3
     warmup_ns: int = 300_000_000
-    iterations: int | None = None  # None: calibrate; else as an earlier launch found
+
+
+# Both sides take turns of two blocks each, so what matters is that a turn is short, and that there
+# are many launches: between them the ratio scatters more than within.
+PAIRED = Plan(block_ns=5_000_000, warmup_ns=100_000_000)
 
 
 def time_block(
@@ -34,27 +38,22 @@ def time_block(
     now_ns: Callable[[], int] = perf_counter_ns,
 ) -> BlockTime:
     """Run ``iterations`` steps between two rests of the device and return what they took."""
-    if clock is not None:
-        clock.start()
-    start_ns = now_ns()
-    for _ in range(iterations):
-        run()
-    device_ns = None if clock is None else clock.stop()
-    wall_ns = now_ns() - start_ns
-    return BlockTime(ns=wall_ns if device_ns is None else device_ns, wall_ns=wall_ns)
-
-
-def measure_launch(step: Step, plan: Plan, timer: Timer = time_block) -> Launch:
-    """Measure ``step`` in this process, which counts as one replicate."""
-    warm_up(step, plan, timer)
-    iterations = plan.iterations or calibrate(step, plan, timer)
     with _no_garbage_collection():
-        blocks = tuple(tuple(step.measure(timer, iterations)) for _ in range(plan.blocks))
-    return Launch(
-        iterations=iterations,
-        blocks=blocks,
-        effective=step.effective,
-        items_per_step=step.items_per_step,
+        before = resource.getrusage(resource.RUSAGE_SELF)
+        if clock is not None:
+            clock.start()
+        start_ns = now_ns()
+        for _ in range(iterations):
+            run()
+        device_ns = None if clock is None else clock.stop()
+        wall_ns = now_ns() - start_ns
+        after = resource.getrusage(resource.RUSAGE_SELF)
+    return BlockTime(
+        ns=wall_ns if device_ns is None else device_ns,
+        wall_ns=wall_ns,
+        cpu_ns=round(1e9 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)),
+        page_faults=after.ru_minflt + after.ru_majflt - before.ru_minflt - before.ru_majflt,
+        preemptions=after.ru_nivcsw - before.ru_nivcsw,
     )
 
 
@@ -82,7 +81,8 @@ def _slowest_ns(step: Step, iterations: int, timer: Timer) -> int:
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    gc.collect()
+    """Collect the young objects now and none in the block, wherever it runs: ranks too."""
+    gc.collect(1)
     gc.disable()
     try:
         yield

@@ -1,11 +1,22 @@
-"""Baselines that no test measures any more: a renamed test must not vanish in silence."""
+"""What was measured once and is no more: a renamed test must not vanish in silence."""
 
+import json
+import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Collection, Iterable
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
 from hpml_gate.baselines import Baseline
+from hpml_gate.checkout import Base
+from hpml_gate.listing import LISTING
+from hpml_gate.session import GateSession
+
+COLLECT_S = 300
 
 
 def find_missing(
@@ -44,18 +55,18 @@ def _covers(folder: Path, argument: str, path: Path, name: str) -> bool:
 class MissingItem(pytest.Item):
     """Stands where the missing test stood, and fails in its name."""
 
-    def __init__(self, *, baseline: Baseline, parent: pytest.Session) -> None:
-        """Take the place of the test that recorded ``baseline``."""
-        super().__init__(baseline.test.rpartition("::")[2], parent, nodeid=baseline.test)
-        self._baseline = baseline
+    def __init__(self, *, test: str, why: str, parent: pytest.Session) -> None:
+        """Take the place of ``test``, a node id; ``why`` is what it fails with."""
+        super().__init__(test.rpartition("::")[2], parent, nodeid=test)
+        self._why = why
 
     def runtest(self) -> None:
         """Fail: what was not measured is never a pass."""
-        pytest.fail(missing_message(self._baseline, "no test measures it any more"), pytrace=False)
+        pytest.fail(self._why, pytrace=False)
 
     def reportinfo(self) -> tuple[Path, None, str]:
         """Name the file that the test was in."""
-        return self.config.rootpath / self._baseline.test.partition("::")[0], None, self.name
+        return self.config.rootpath / self.nodeid.partition("::")[0], None, self.name
 
 
 def missing_message(baseline: Baseline, why: str) -> str:
@@ -64,3 +75,58 @@ def missing_message(baseline: Baseline, why: str) -> str:
         f"missing: {baseline.case_id} has a baseline in {baseline.file} but {why}. "
         "Bring the test back, or retire the baseline by running with --gate record"
     )
+
+
+def find_missing_of_base(gate: GateSession, known_tests: Collection[str]) -> dict[str, str]:
+    """Return the tests that the base measures and this run does not know, each with why it fails.
+
+    A base whose tests cannot be collected lacks them all; :attr:`GateSession.notes` says so.
+    """
+    base = gate.bases.base(gate.base_commit)
+    tests, problem = _tests_of(base, gate)
+    if problem:
+        gate.notes.append(f"the base's tests cannot be collected, so none is missed: {problem}")
+    return {
+        test: (
+            f"missing: {test} is measured at the base {base.commit[:12]} but no test measures it "
+            "any more. Bring the test back, or add it to gate_retired in the ini file"
+        )
+        for test in tests
+        if test not in known_tests
+        and not any(fnmatch(test, pattern) for pattern in gate.settings.retired)
+    }
+
+
+def _tests_of(base: Base, gate: GateSession) -> tuple[list[str], str]:
+    """Collect the base's own tests with this run's arguments, in a process of its own."""
+    here = gate.config.invocation_params.dir
+    arguments = [_there(str(one), here, base) for one in gate.config.invocation_params.args]
+    with tempfile.NamedTemporaryFile("r", suffix=".json", encoding="utf-8") as listing:
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-m", "pytest", "-p", "hpml_gate.listing", "-p", "no:cacheprovider",
+             *arguments, "--collect-only", "-q"],
+            cwd=base.there(here),
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(base.path()[:2]),
+                 LISTING: listing.name},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=COLLECT_S,
+        )  # fmt: skip
+        listed = listing.read()
+    if not listed:
+        return [], " ".join((done.stderr or done.stdout).split())[-300:]
+    tests: list[str] = json.loads(listed)
+    return tests, ""
+
+
+def _there(argument: str, here: Path, base: Base) -> str:
+    """Let a path in an argument mean the base's file, or the same one where the base has none."""
+    option, equals, value = argument.rpartition("=")
+    path, colons, name = value.partition("::")
+    if not path or path.startswith("-") or not (here / path).exists():
+        return argument
+    inside = Path(os.path.relpath((here / path).resolve(), base.repository.root))
+    known = not inside.is_relative_to("..") and (base.root / inside).exists()
+    target = base.root / inside if known else (here / path).resolve()
+    return f"{option}{equals}{target}{colons}{name}"

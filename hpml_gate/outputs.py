@@ -1,17 +1,21 @@
 """What a run leaves behind: its times, its pictures, its new baselines."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from hpml_gate import ci_formats, error_rates, gate_json
 from hpml_gate import pytest_benchmark_adapter as adapter
-from hpml_gate.baselines import BaselineError
+from hpml_gate.baselines import MOST_SESSIONS, BaselineError
 from hpml_gate.pictures import draw_comparison
 from hpml_gate.session import GateSession
+from hpml_gate.settings import PAIRED_MARGIN
+from hpml_gate.verdict import TIME, Status
 
 Document = Mapping[str, Any]  # pytest-benchmark's JSON
+Steps = Sequence[Sequence[float]]  # launches x blocks, nanoseconds per step
 
 
 @dataclass(kw_only=True)
@@ -22,6 +26,7 @@ class Outputs:
     pictures: Sequence[Path] = ()
     baselines: Path | None = None
     recorded: Sequence[str] = ()
+    added: Sequence[str] = ()
     retired: Sequence[str] = ()
     problems: list[str] = field(default_factory=list)
 
@@ -33,7 +38,7 @@ def write(gate: GateSession) -> Outputs:
         return outputs
     document = adapter.document(gate.config, gate.machine_info)
     # The dearest first: times cannot be had again, pictures can.
-    for part in (_write_results, _record, _draw):
+    for part in (_write_results, _record, _write_formats, _write_self_test, _draw):
         try:
             part(gate, document, outputs)
         except BaselineError as error:
@@ -47,9 +52,37 @@ def write(gate: GateSession) -> Outputs:
 
 
 def _write_results(gate: GateSession, document: Document, outputs: Outputs) -> None:
-    folder = _new_folder(gate.settings.results)
-    (folder / "benchmarks.json").write_text(adapter.to_json(document), encoding="utf-8")
-    outputs.results = folder
+    outputs.results = _new_folder(gate.settings.results)
+    _write_whole(outputs.results / "benchmarks.json", adapter.to_json(document))
+
+
+def _write_formats(gate: GateSession, document: Document, outputs: Outputs) -> None:
+    if outputs.results is None:
+        return
+    made = gate_json.of(gate, document)
+    _write_whole(outputs.results / "gate.json", adapter.to_json(made))
+    for name, text in ci_formats.all_of(made).items():
+        _write_whole(outputs.results / name, text)
+
+
+def _write_self_test(gate: GateSession, _: Document, outputs: Outputs) -> None:
+    if outputs.results is None or not gate.observations:
+        return
+    raw = [asdict(one) for one in gate.observations]
+    _write_whole(outputs.results / "self-test.json", adapter.to_json({"observations": raw}))
+    margin = gate.settings.margin or PAIRED_MARGIN
+    rates = "\n".join(error_rates.table(gate.observations, margin, gate.settings.budget))
+    _write_whole(outputs.results / "self-test.md", rates + "\n")
+
+
+def _write_whole(target: Path, text: str) -> None:
+    """Write a file that is complete or not there at all."""
+    part = target.with_name(f"{target.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _new_folder(parent: Path) -> Path:
@@ -69,24 +102,31 @@ def _new_folder(parent: Path) -> Path:
 
 
 def _record(gate: GateSession, document: Document, outputs: Outputs) -> None:
-    recorded = _to_record(gate)
+    recorded = _passed_with(gate, "new")
+    added = [case for case in _passed_with(gate, "pass") if _has_room(gate, case)]
     retired = [one.case_id for one in gate.missing] if gate.settings.mode == "record" else []
-    if not recorded and not retired:
+    if not recorded and not added and not retired:
         return
-    rows = [row for row in document["benchmarks"] if row["extra_info"].get("case_id") in recorded]
-    outputs.baselines = gate.baselines.write({**document, "benchmarks": rows}, retired)
-    outputs.recorded, outputs.retired = recorded, retired
+    wanted = {*recorded, *added}
+    rows = [row for row in document["benchmarks"] if row["extra_info"].get("case_id") in wanted]
+    outputs.baselines = gate.baselines.write(
+        {**document, "benchmarks": rows}, added=added, retired=retired
+    )
+    outputs.recorded, outputs.added, outputs.retired = recorded, added, retired
 
 
-def _to_record(gate: GateSession) -> list[str]:
-    """Choose what becomes a baseline: what has none, and only from tests that passed."""
-    if not gate.records:
-        return []
+def _passed_with(gate: GateSession, status: Status) -> list[str]:
+    """Return the cases with this verdict whose test passed, if this run may record."""
     return [
         case_id
         for node_id, case_id in gate.cases.items()
-        if node_id not in gate.failed and gate.verdicts[case_id].status == "new"
+        if gate.records and node_id not in gate.failed and gate.verdicts[case_id].status == status
     ]
+
+
+def _has_room(gate: GateSession, case_id: str) -> bool:
+    """Say whether more sessions of a case are wanted, to know its drift."""
+    return len(gate.baselines.by_case[case_id].sessions) < MOST_SESSIONS
 
 
 def _draw(gate: GateSession, _: Document, outputs: Outputs) -> None:
@@ -94,7 +134,14 @@ def _draw(gate: GateSession, _: Document, outputs: Outputs) -> None:
         return
     folder = outputs.results / "histograms"
     outputs.pictures = [
-        draw_comparison(verdict, gate.samples[case_id], gate.baselines.by_case[case_id], folder)
-        for case_id, verdict in gate.verdicts.items()
-        if verdict.ratio is not None
+        draw_comparison(verdict, *_both_sides(gate, verdict.case_id), folder)
+        for verdict in gate.verdicts.values()
+        if verdict.ratio is not None and verdict.metric == TIME
     ]
+
+
+def _both_sides(gate: GateSession, case_id: str) -> tuple[Steps, Steps]:
+    """Return what was compared, launches x blocks: now (or head), then baseline (or base)."""
+    if pairs := gate.pairs.get(case_id):
+        return [pair.head.step_ns for pair in pairs], [pair.base.step_ns for pair in pairs]
+    return gate.samples[case_id].step_ns, gate.baselines.by_case[case_id].step_ns

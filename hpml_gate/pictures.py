@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from hpml_gate.baselines import Baseline
-from hpml_gate.samples import Samples, launch_medians
+from hpml_gate.samples import launch_medians
 from hpml_gate.verdict import Verdict
 
 WIDTH, HEIGHT = 860, 400
 LEFT, RIGHT, TOP, BOTTOM = 90, 150, 60, 40  # margins in pixels
+MOST_BOXES = 20  # of each side, the newest: more cannot be told apart
 BASELINE, NOW, LIMIT = "#8a8a8a", "#3f6fd1", "#c0392b"
 UNITS = ((1.0, "ns"), (1e3, "us"), (1e6, "ms"), (1e9, "s"))
 
@@ -47,17 +47,23 @@ class Scale:
         return f"{ns / factor:.4g} {unit}"
 
 
-def draw_comparison(verdict: Verdict, now: Samples, baseline: Baseline, folder: Path) -> Path:
-    """Draw one judged case and return the file."""
+def draw_comparison(
+    verdict: Verdict,
+    now: Sequence[Sequence[float]],
+    baseline: Sequence[Sequence[float]],
+    folder: Path,
+) -> Path:
+    """Draw one judged case, both sides given as launches x blocks, and return the file."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', verdict.case_id)}.svg"
-    target.write_text("\n".join(_picture(verdict, now.step_ns, baseline.step_ns)), encoding="utf-8")
+    target.write_text("\n".join(_picture(verdict, now, baseline)), encoding="utf-8")
     return target
 
 
 def _picture(
     verdict: Verdict, now: Sequence[Sequence[float]], baseline: Sequence[Sequence[float]]
 ) -> Iterator[str]:
+    now, baseline = now[-MOST_BOXES:], baseline[-MOST_BOXES:]
     usual_ns = float(np.exp(np.log(launch_medians(baseline)).mean()))
     limit_ns = usual_ns * (1 + verdict.margin)
     scale = Scale.over([limit_ns, *(ns for launch in [*baseline, *now] for ns in launch)])
@@ -66,9 +72,9 @@ def _picture(
     yield f'<text x="{LEFT}" y="22" font-weight="bold">{escape(verdict.case_id)}</text>'
     yield f'<text x="{LEFT}" y="42">{escape(f"{verdict.status}: {verdict}")}</text>'
     yield from _grid(scale)
-    yield _line(scale.y(usual_ns), BASELINE, "baseline", below=True)
-    yield _line(scale.y(limit_ns), LIMIT, f"baseline + {verdict.margin:.0%}")
-    yield from _boxes(scale, baseline, now)
+    yield _line(scale.y(usual_ns), BASELINE, verdict.against, below=True)
+    yield _line(scale.y(limit_ns), LIMIT, f"{verdict.against} + {verdict.margin:.0%}")
+    yield from _boxes(scale, verdict.against, baseline, now)
     yield "</svg>"
 
 
@@ -87,14 +93,23 @@ def _line(y: float, colour: str, label: str = "", *, below: bool = False) -> str
 
 
 def _boxes(
-    scale: Scale, baseline: Sequence[Sequence[float]], now: Sequence[Sequence[float]]
+    scale: Scale,
+    against: str,
+    baseline: Sequence[Sequence[float]],
+    now: Sequence[Sequence[float]],
 ) -> Iterator[str]:
-    sides = [("baseline", BASELINE)] * len(baseline) + [("now", NOW)] * len(now)
+    sides = [BASELINE] * len(baseline) + [NOW] * len(now)
     step = (WIDTH - LEFT - RIGHT) / len(sides)
-    for index, ((name, colour), launch) in enumerate(zip(sides, [*baseline, *now], strict=True)):
+    for index, (colour, launch) in enumerate(zip(sides, [*baseline, *now], strict=True)):
         x = round(LEFT + step * (index + 0.5), 1)
         yield _box(x, round(step / 2, 1), launch, colour, scale)
-        yield f'<text x="{x}" y="{HEIGHT - 18}" text-anchor="middle">{name}</text>'
+    for name, first, count in (
+        (against, 0, len(baseline)),
+        ("now", len(baseline), len(now)),
+    ):
+        x = round(LEFT + step * (first + count / 2), 1)
+        label = f"{name}: {count} launches"
+        yield f'<text x="{x}" y="{HEIGHT - 18}" text-anchor="middle">{label}</text>'
 
 
 def _box(x: float, width: float, launch: Sequence[float], colour: str, scale: Scale) -> str:

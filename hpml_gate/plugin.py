@@ -1,16 +1,22 @@
 """The pytest plugin: hooks and the ``bench`` fixture, all work done elsewhere."""
 
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 
 import pytest
+from _pytest.runner import runtestprotocol  # what plugins that rerun tests use, too
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from hpml_gate import hookspec
 from hpml_gate.baselines import BaselineError
 from hpml_gate.bench import Bench
-from hpml_gate.missing import MissingItem, find_missing, missing_message
+from hpml_gate.checkout import BaseError
+from hpml_gate.listing import uses_bench
+from hpml_gate.missing import MissingItem, find_missing, find_missing_of_base, missing_message
 from hpml_gate.outputs import Outputs, write
-from hpml_gate.report import Progress, summarize
+from hpml_gate.paired import confirm_suspects
+from hpml_gate.progress import Progress
+from hpml_gate.report import summarize
+from hpml_gate.reports import Held, hold_or_send, send
 from hpml_gate.session import GateSession
 from hpml_gate.settings import Settings, add_options
 
@@ -18,6 +24,12 @@ GATE = pytest.StashKey[GateSession]()
 OUTPUTS = pytest.StashKey[Outputs]()
 PROGRESS = pytest.StashKey[Progress]()
 DESELECTED = pytest.StashKey[set[str]]()
+HELD = pytest.StashKey[Held]()
+
+NOTHING_JUDGED = {
+    "judge": "nothing was judged: no case that ran has a baseline of this machine",
+    "paired": "nothing was judged: no case that ran could be compared with the base",
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,17 +44,25 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start with an empty run."""
+    config.addinivalue_line(
+        "markers", "gate(margin='5%'): how much slower is a regression of this test"
+    )
     config.stash[GATE] = GateSession(config=config, settings=Settings.of(config))
     config.stash[DESELECTED] = set()
+    config.stash[HELD] = {}
 
 
 @pytest.fixture
 def bench(request: pytest.FixtureRequest, benchmark: BenchmarkFixture) -> Bench:
     """Measure a prepared step in fresh launches, judge it, fail when it got slower."""
-    stash = request.config.stash
-    if PROGRESS not in stash:
-        stash[PROGRESS] = Progress(request.config)
-    return Bench(benchmark, stash[GATE], request.node, stash[PROGRESS])
+    gate = request.config.stash[GATE]
+    return Bench(benchmark, gate, request.node, _progress(request.config))
+
+
+def _progress(config: pytest.Config) -> Progress:
+    if PROGRESS not in config.stash:
+        config.stash[PROGRESS] = Progress(config)
+    return config.stash[PROGRESS]
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
@@ -55,29 +75,62 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> Generator[None, None, None]:
-    """After all selection: check the baselines, and add a failing item for each missing one."""
+    """After all selection: check what is compared with; each missing test gets a failing item."""
     yield
     gate = config.stash[GATE]
-    if config.option.collectonly or gate.settings.mode == "off":
+    if config.option.collectonly or gate.settings.mode in {"off", "self-test"}:
         return
+    known = config.stash[DESELECTED].union(item.nodeid for item in items)
     try:
-        if gate.records and any(_uses_bench(item) for item in items):
-            gate.baselines.check_writable()
-        if gate.settings.baselines.is_dir():
-            _add_missing(session, gate, items)
-    except BaselineError as error:
+        missing = _missing(gate, known, measures=any(uses_bench(item) for item in items))
+    except (BaselineError, BaseError) as error:
+        gate.bases.close()
         raise pytest.UsageError(str(error)) from None
+    items += [MissingItem.from_parent(session, test=test, why=missing[test]) for test in missing]
 
 
-def _add_missing(session: pytest.Session, gate: GateSession, items: list[pytest.Item]) -> None:
-    known = session.config.stash[DESELECTED].union(item.nodeid for item in items)
-    gate.missing = find_missing(session.config, gate.baselines.by_case.values(), known)
-    if gate.judges:
-        items += [MissingItem.from_parent(session, baseline=one) for one in gate.missing]
+def _missing(gate: GateSession, known: Collection[str], *, measures: bool) -> dict[str, str]:
+    """Return the tests that are missing, and why each fails."""
+    if gate.is_paired:
+        return find_missing_of_base(gate, known)
+    if gate.records and measures:
+        gate.baselines.check_writable()
+    if not gate.settings.baselines.is_dir():
+        return {}
+    gate.missing = find_missing(gate.config, gate.baselines.by_case.values(), known)
+    if not gate.judges:
+        return {}
+    why = "no test measures it any more"
+    return {one.test: missing_message(one, why) for one in gate.missing}
 
 
-def _uses_bench(item: pytest.Item) -> bool:
-    return "bench" in getattr(item, "fixturenames", ())
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Run a test that measures; its reports wait if its case has still to be confirmed."""
+    stash = item.config.stash
+    if not uses_bench(item):
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    reports = runtestprotocol(item, log=False, nextitem=nextitem)
+    hold_or_send(stash[GATE], stash[HELD], item, reports)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """After the last test: confirm all suspects together, then report their tests."""
+    gate, held = session.config.stash[GATE], session.config.stash[HELD]
+    try:
+        result = yield
+        if gate.suspects:
+            confirm_suspects(gate, _progress(session.config))
+    finally:
+        gate.leave_unconfirmed()
+        for item, reports in held.values():
+            send(gate, item, reports)
+        gate.bases.close()
+    return result
 
 
 @pytest.hookimpl(wrapper=True)
@@ -87,7 +140,7 @@ def pytest_runtest_makereport(
     """Keep failures out of the baselines; a test that did not measure what it did is missing."""
     report = yield
     gate = item.config.stash[GATE]
-    if _uses_bench(item) and (why := _why_not_measured(item, report, gate)):
+    if uses_bench(item) and (why := _why_not_measured(item, report, gate)):
         _fail_if_missing(item, report, gate, why)
     if report.failed:
         gate.failed.add(item.nodeid)
@@ -120,9 +173,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write what was measured; a run that should judge and judged nothing did not pass."""
     gate = session.config.stash[GATE]
     outputs = session.config.stash[OUTPUTS] = write(gate)
-    if gate.settings.mode == "judge" and not any(v.was_judged for v in gate.verdicts.values()):
+    collects_only = session.config.option.collectonly
+    nothing_judged = not any(one.was_judged for one in gate.verdicts.values())
+    if gate.settings.mode in {"judge", "paired"} and nothing_judged and not collects_only:
         outputs.problems.append(
-            "--gate judge, but nothing was judged: no case that ran has a baseline of this machine"
+            f"--gate {gate.settings.mode}, but {NOTHING_JUDGED[gate.settings.mode]}"
         )
     if outputs.problems and session.exitstatus in (
         pytest.ExitCode.OK,

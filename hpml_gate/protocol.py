@@ -6,7 +6,7 @@ gate. Times are integers in nanoseconds.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 
 class Clock(Protocol):
@@ -24,11 +24,32 @@ class BlockTime:
     """One block of equal iterations: ``ns`` is what is judged, ``wall_ns`` stands beside it.
 
     On a device with a clock of its own ``ns`` is the device's time; a wall time far above it
-    means that the host is what limits the step.
+    means that the host is what limits the step. The others are diagnostics of this process:
+    CPU time, page faults, and how often another process took the CPU away.
     """
 
     ns: int
     wall_ns: int
+    cpu_ns: int = 0
+    page_faults: int = 0
+    preemptions: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A second figure of a step (bytes at the peak, seconds to compile), with its unit in its name.
+
+    It is judged as the time is, across launches, in its own direction and to its own margin.
+    """
+
+    value: float
+    better: Literal["lower", "higher"] = "lower"
+    margin: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Refuse what has no logarithm: metrics are compared as ratios."""
+        if not self.value > 0:
+            raise ValueError(f"a metric must be positive to be compared as a ratio: {self.value}")
 
 
 Timer = Callable[[Callable[[], object], Clock | None, int], BlockTime]
@@ -39,7 +60,10 @@ The clock is None where work is over when its call returns: host time is all the
 
 
 class Step(Protocol):
-    """A prepared step: everything built, compiled and checked, ready to be repeated."""
+    """A prepared step: everything built, compiled and checked, ready to be repeated.
+
+    It may also have ``metrics``, a mapping of names to :class:`Metric`, read after the timing.
+    """
 
     @property
     def items_per_step(self) -> int:
@@ -63,6 +87,7 @@ class FunctionStep:
     run: Callable[[], object]
     items_per_step: int = 1
     effective: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
     clock: Clock | None = None
 
     def measure(self, timer: Timer, iterations: int) -> Sequence[BlockTime]:

@@ -5,6 +5,7 @@ measured elsewhere) and ``config._benchmarksession`` (its list of benchmarks).
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -34,6 +35,15 @@ def record(benchmark: BenchmarkFixture, samples: Samples) -> None:
         items_per_step=samples.items_per_step,
         items_per_s=samples.items_per_s,
         effective=dict(samples.effective),
+        disturbances=[asdict(one) for one in samples.disturbances],
+        metrics={
+            name: {
+                "values": [one.value for one in values],
+                "better": values[0].better,
+                "margin": values[0].margin,
+            }
+            for name, values in samples.metrics.items()
+        },
     )
 
 

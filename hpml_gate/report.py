@@ -1,68 +1,39 @@
-"""What people see in the terminal: progress while it runs, verdicts and places at the end."""
+"""What people see in the terminal at the end: verdicts worst first, and where everything is."""
 
-import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from hpml_gate.outputs import Outputs
 from hpml_gate.session import GateSession
-from hpml_gate.verdict import CONFIDENCE, Verdict
+from hpml_gate.verdict import CONFIDENCE, TIME, Verdict
 
 WORST_FIRST = ("slower", "inconclusive", "incomparable", "new", "faster", "pass")
-QUIET_S = 10.0  # where lines cannot be rewritten (a log), one line per this many seconds is enough
-
-
-class Progress:
-    """One line that says what is being measured now."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        """Write to pytest's own terminal reporter, if it is there."""
-        self._reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
-        self._capture = config.pluginmanager.get_plugin("capturemanager")
-        self._last_s = time.monotonic()
-        self._shown = False
-
-    def __call__(self, text: str) -> None:
-        """Show ``text`` in place of the line before it (in a log: below it, now and then)."""
-        if self._reporter is None:
-            return
-        if self._reporter.isatty:
-            self._write(f"\r\x1b[2K{text}")
-        elif time.monotonic() - self._last_s >= QUIET_S:
-            self._write(f"\n{text} ")
-        else:
-            return
-        self._shown, self._last_s = True, time.monotonic()
-
-    def clear(self) -> None:
-        """Take the line away again."""
-        if self._shown and self._reporter is not None and self._reporter.isatty:
-            self._write("\r\x1b[2K")
-        self._shown = False
-
-    def _write(self, text: str) -> None:
-        if self._capture is None:
-            self._reporter.write(text, flush=True)
-            return
-        with self._capture.global_and_fixture_disabled():
-            self._reporter.write(text, flush=True)
+COLOURS = {"slower": "red", "inconclusive": "yellow"}
+BARS = "▁▂▃▄▅▆▇█"
+MOST_BARS = 16
 
 
 def summarize(reporter: pytest.TerminalReporter, gate: GateSession, outputs: Outputs) -> None:
-    """Write the gate's section: verdicts worst first, then where everything is."""
+    """Write the gate's section."""
     for problem in outputs.problems:
         reporter.write_line(f"gate: {problem}", red=True)
     if not gate.cases:
         return
+    if outputs.results and gate.observations:
+        reporter.section("gate: self-test", sep="-", bold=True)
+        reporter.write_line((outputs.results / "self-test.md").read_text(encoding="utf-8"))
+        reporter.write_line(
+            f"results:    {_from(gate.config.invocation_params.dir, outputs.results)}"
+        )
+        return
     reporter.section(f"gate: {counts(gate.verdicts.values())}", sep="-", bold=True)
-    for verdict in sorted(gate.verdicts.values(), key=_badness):
+    for verdict in worst_first(gate.verdicts.values()):
         if verdict.ratio is not None:
-            colour = {"slower": "red", "inconclusive": "yellow"}.get(verdict.status, "green")
-            reporter.write_line(_row(verdict), **{colour: True})
-    for line in _notes(gate, outputs):
+            colour = COLOURS.get(verdict.status, "green")
+            reporter.write_line(_row(verdict, gate), **{colour: True})
+    for line in [*_explanations(gate, outputs), *_places(gate, outputs)]:
         reporter.write_line(line)
 
 
@@ -73,59 +44,86 @@ def counts(verdicts: Iterable[Verdict]) -> str:
     return ", ".join(counted)
 
 
-def _badness(verdict: Verdict) -> tuple[int, float]:
-    return WORST_FIRST.index(verdict.status), -(verdict.ratio or 0.0)
-
-
-def _row(verdict: Verdict) -> str:
-    return (
-        f"{verdict.status:<12} {verdict.ratio:6.3f}  "
-        f"({verdict.low:.3f} to {verdict.high:.3f})  {verdict.case_id}"
+def worst_first(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """Sort by status, then by ratio."""
+    return sorted(
+        verdicts, key=lambda one: (WORST_FIRST.index(one.status), -(one.ratio or 0.0), one.name)
     )
 
 
-def _notes(gate: GateSession, outputs: Outputs) -> list[str]:
-    return [*_explanations(gate, outputs), *_places(gate, outputs)]
+def sparkline(log_ratios: Sequence[float]) -> str:
+    """Draw one bar per launch (the last few), lowest to highest."""
+    shown = log_ratios[-MOST_BARS:]
+    lowest, highest = min(shown), max(shown)
+    span = (highest - lowest) or 1.0
+    return "".join(BARS[round((one - lowest) / span * (len(BARS) - 1))] for one in shown)
+
+
+def _row(verdict: Verdict, gate: GateSession) -> str:
+    bars = sparkline(_launches(verdict, gate)) if verdict.metric == TIME else ""
+    why = f"  ({verdict.reason})" if verdict.reason else ""
+    return (
+        f"{verdict.status:<12} {verdict.ratio:6.3f}  "
+        f"({verdict.low:.3f} to {verdict.high:.3f})  {bars:<{MOST_BARS}}  {verdict.name}{why}"
+    )
+
+
+def _launches(verdict: Verdict, gate: GateSession) -> list[float]:
+    """Return what each launch observed: its log ratio, or its time where there was no pair."""
+    if pairs := gate.pairs.get(verdict.case_id):
+        return [pair.log_ratio for pair in pairs]
+    return gate.samples[verdict.case_id].launch_medians_ns
 
 
 def _explanations(gate: GateSession, outputs: Outputs) -> list[str]:
-    notes = []
     machine = gate.baselines.fingerprint.id
-    judged = [verdict for verdict in gate.verdicts.values() if verdict.ratio is not None]
-    if judged:
-        notes.append(
-            f"ratio: time now over the baseline's, {CONFIDENCE:.0%} interval; "
-            f"margin {gate.settings.margin:.0%}"
-        )
-    if any(verdict.status == "inconclusive" for verdict in judged):
+    verdicts = gate.verdicts.values()
+    judged = [one for one in verdicts if one.ratio is not None]
+    notes = [*gate.notes, *(_legend(judged, gate) if judged else [])]
+    if any(one.status == "inconclusive" for one in judged):
         notes.append(
             "inconclusive: launches scatter too much to rule out a regression or to call one; "
-            "a quieter machine or more launches (--gate-launches) would tell"
+            "a quieter machine or more launches (--gate-launches, --gate-budget) would tell"
         )
     if outputs.recorded:
         why = "anew" if gate.settings.mode == "record" else "and not judged: they had no baseline"
         notes.append(f"recorded {why}: {len(outputs.recorded)} (machine {machine})")
+    if outputs.added:
+        notes.append(
+            f"passed and added to their baselines, to know the drift: {len(outputs.added)}"
+        )
     notes += [f"retired (no test measures it any more): {case}" for case in outputs.retired]
     notes += [
-        f"incomparable: {case} has a baseline only of {gate.baselines.measured_elsewhere(case)}, "
-        f"this is {machine}"
-        for case, verdict in gate.verdicts.items()
-        if verdict.status == "incomparable"
+        f"{one.status}: {one.name}: {one.reason}"
+        for one in verdicts
+        if one.ratio is None and one.reason
     ]
     return notes
+
+
+def _legend(judged: Sequence[Verdict], gate: GateSession) -> list[str]:
+    margins = sorted({f"{one.margin:.0%}" for one in judged})
+    against = "the baseline's"
+    if gate.is_paired:
+        changed = len(gate.bases.repository.changed_files())
+        beyond = f", {changed} files changed since HEAD" if changed else ""
+        against = f"that of {gate.settings.base} ({gate.base_commit[:12]}){beyond}"
+    interval = f"{CONFIDENCE:.0%} interval; margin {', '.join(margins)}"
+    return [f"ratio: time now over {against}, {interval}; bars: launches"]
 
 
 def _places(gate: GateSession, outputs: Outputs) -> list[str]:
     here = gate.config.invocation_params.dir
     notes = []
     if outputs.results:
-        notes.append(f"results:    {_from(here, outputs.results / 'benchmarks.json')}")
+        files = "benchmarks.json, gate.json, comment.md and others"
+        notes.append(f"results:    {_from(here, outputs.results)} ({files})")
     if outputs.pictures:
         folder = _from(here, outputs.pictures[0].parent)
         notes.append(f"histograms: {folder} ({len(outputs.pictures)} SVG)")
     elif gate.judges:
         notes.append("histograms: none, nothing was compared")
-    if gate.settings.mode != "off":
+    if gate.settings.mode not in {"off", "paired"}:
         notes.append(f"baselines:  {_from(here, outputs.baselines or gate.baselines.own_folder)}")
     return notes
 

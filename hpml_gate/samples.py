@@ -7,7 +7,9 @@ from math import log
 from statistics import median, stdev
 from typing import Any
 
-from hpml_gate.protocol import BlockTime
+from hpml_gate.diagnostics import Disturbance
+from hpml_gate.protocol import BlockTime, Metric
+from hpml_gate.worker import Facts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +23,8 @@ class Launch:
     blocks: tuple[tuple[BlockTime, ...], ...]
     effective: Mapping[str, Any]
     items_per_step: int
+    metrics: Mapping[str, Metric]
+    disturbance: Disturbance
 
     @property
     def step_ns(self) -> list[float]:
@@ -53,6 +57,8 @@ class Samples:
     iterations: int
     items_per_step: int
     effective: Mapping[str, Any]
+    metrics: Mapping[str, Sequence[Metric]]  # one for each launch
+    disturbances: Sequence[Disturbance]
 
     @classmethod
     def of(cls, case_id: str, launches: list[Launch]) -> "Samples":
@@ -68,6 +74,8 @@ class Samples:
             iterations=first.iterations,
             items_per_step=first.items_per_step,
             effective={**first.effective, **diagnostics},
+            metrics={name: [one.metrics[name] for one in launches] for name in first.metrics},
+            disturbances=[launch.disturbance for launch in launches],
         )
 
     @cached_property
@@ -94,3 +102,18 @@ class Samples:
 def launch_medians(step_ns: Sequence[Sequence[float]]) -> list[float]:
     """Reduce launches x blocks to one figure per launch."""
     return [median(launch) for launch in step_ns]
+
+
+def launch_of(
+    facts: Facts, iterations: int, blocks: Sequence[tuple[BlockTime, ...]], disturbance: Disturbance
+) -> Launch:
+    """Put together what a worker timed, what it says of itself and what disturbed it."""
+    process = {"cpus": list(facts.cpus), "environment": dict(facts.environment), "gc": "off"}
+    return Launch(
+        iterations=iterations,
+        blocks=tuple(blocks),
+        effective={**facts.effective, "process": process},
+        items_per_step=facts.items_per_step,
+        metrics=facts.metrics,
+        disturbance=disturbance,
+    )

@@ -7,7 +7,11 @@ from typing import Literal
 
 import pytest
 
-Mode = Literal["auto", "record", "judge", "off"]
+from hpml_gate.case import Case
+from hpml_gate.trial import Budget
+
+Mode = Literal["auto", "record", "judge", "paired", "self-test", "off"]
+STORED_MARGIN, PAIRED_MARGIN = 0.10, 0.03  # what a machine drifts by; what pairs resolve
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,9 +22,13 @@ class Settings:
     baselines: Path
     results: Path
     launches: int
-    margin: float
+    margin: float | None  # None: each way of judging has its own
     timeout_s: float
+    budget: Budget
+    base: str
+    base_install: str
     packages: tuple[str, ...]
+    retired: tuple[str, ...]
 
     @classmethod
     def of(cls, config: pytest.Config) -> "Settings":
@@ -34,8 +42,18 @@ class Settings:
             launches=option("gate_launches"),
             margin=option("gate_margin"),
             timeout_s=option("gate_timeout"),
+            budget=Budget(confirm_s=option("gate_budget")),
+            base=option("gate_base"),
+            base_install=config.getini("gate_base_install"),
             packages=tuple(config.getini("gate_packages")),
+            retired=tuple(config.getini("gate_retired")),
         )
+
+    def margin_of(self, case: Case, *, paired: bool = False) -> float:
+        """Return how much slower is a regression: the test's own margin before the run's."""
+        own = case.margin if case.margin is not None else self.margin
+        usual = PAIRED_MARGIN if paired else STORED_MARGIN
+        return usual if own is None else own
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -43,11 +61,12 @@ def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("gate", "performance gate")
     group.addoption(
         "--gate",
-        choices=["auto", "record", "judge", "off"],
+        choices=["auto", "record", "judge", "paired", "self-test", "off"],
         default="auto",
         help="auto (the default): judge what has a baseline for this machine, record what has "
         "none; judge: only judge, fail if nothing could be judged; record: record everything "
-        "anew; off: only measure",
+        "anew; paired: judge against the commit of --gate-base, measured here and now; "
+        "self-test: show how often the gate is wrong on these cases; off: only measure",
     )
     group.addoption(
         "--gate-baselines",
@@ -70,9 +89,23 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--gate-margin",
         metavar="PERCENT",
-        type=_percent,
-        default="10%",
-        help="how much slower than the baseline is a regression (default: 10%%)",
+        type=percent,
+        help="how much slower is a regression (default: 10%% of a stored baseline, 3%% in pairs; "
+        "a test's own: @pytest.mark.gate(margin='5%%'))",
+    )
+    group.addoption(
+        "--gate-base",
+        metavar="REF",
+        default="HEAD",
+        help="what --gate paired compares with: a branch, tag or commit (default: HEAD, so what "
+        "is not committed yet is judged)",
+    )
+    group.addoption(
+        "--gate-budget",
+        metavar="SECONDS",
+        type=_positive,
+        default=60.0,
+        help="how long a suspect is measured in pairs, process starts not counted (default: 60)",
     )
     group.addoption(
         "--gate-timeout",
@@ -82,6 +115,18 @@ def add_options(parser: pytest.Parser) -> None:
         help="how long one launch may take (default: 300)",
     )
     parser.addini("gate_baselines", "default of --gate-baselines", default="gate_baselines")
+    parser.addini(
+        "gate_base_install",
+        "what the python of a fresh environment runs in the base commit's worktree if its "
+        "dependencies differ from the head's",
+        default="-m pip install --quiet -e .",
+    )
+    parser.addini(
+        "gate_retired",
+        "patterns of tests that a base commit has and --gate paired need not miss",
+        type="args",
+        default=[],
+    )
     parser.addini(
         "gate_packages",
         "packages whose versions are part of the machine's fingerprint",
@@ -99,7 +144,8 @@ def _launches(text: str) -> int:
     return int(text)
 
 
-def _percent(text: str) -> float:
+def percent(text: str) -> float:
+    """Read a percentage like ``5%``; raises argparse's error for anything else."""
     try:
         value = float(text.removesuffix("%")) / 100
     except ValueError:

@@ -1,88 +1,139 @@
-"""Comparing two sets of launches: pure functions on numbers."""
+"""What becomes of a case: three ways to be judged and four not to be. Pure functions on numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp
 from typing import Literal
 
-import numpy as np
+from hpml_gate import trial
+from hpml_gate.statistics import Drift, Estimate, of_sessions
 
 Status = Literal["pass", "slower", "faster", "inconclusive", "new", "incomparable"]
 
-CONFIDENCE = 0.98  # two-sided: a bound is wrong once in a hundred comparisons
+CONFIDENCE = 0.98  # of the intervals that are shown
+TIME = "time"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What became of one case: ``ratio`` is now over baseline, ``low`` to ``high`` its interval.
+    """What became of one case, or of a second metric of it.
 
-    The three are None where nothing was compared.
+    ``ratio`` is now over baseline (head over base), ``low`` to ``high`` its interval; the three
+    are None where nothing was compared. For a metric of which more is better they are inverted:
+    above 1 is always worse. ``reason`` says why, where that is not in the numbers.
     """
 
     case_id: str
     status: Status
     margin: float
+    metric: str = TIME
+    against: str = "baseline"
     ratio: float | None = None
     low: float | None = None
     high: float | None = None
+    reason: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is shown as: the case, and the metric if that is not the time."""
+        return self.case_id if self.metric == TIME else f"{self.case_id} [{self.metric}]"
 
     @property
     def was_judged(self) -> bool:
-        """Whether now was compared with a baseline, and the comparison decided something."""
+        """Whether it was compared, and the comparison decided something."""
         return self.status in {"pass", "slower", "faster"}
 
     @property
     def is_suspect(self) -> bool:
-        """Whether it looks slower, be that clear or not: worth measuring again."""
+        """Whether it looks slower than a stored baseline, be that clear or not."""
         return self.ratio is not None and self.ratio > 1 + self.margin
 
     def __str__(self) -> str:
         """Say the ratio with its interval and margin."""
         if self.ratio is None:
-            return self.status
+            return f"{self.status}: {self.reason}" if self.reason else self.status
         return (
-            f"{self.ratio:.3f} of the baseline's time "
+            f"{self.ratio:.3f} of the {self.against}'s {self.metric} "
             f"({CONFIDENCE:.0%} interval {self.low:.3f} to {self.high:.3f}, "
             f"margin {self.margin:.0%})"
         )
 
 
-def compare(
-    case_id: str, now_ns: Sequence[float], baseline_ns: Sequence[float], margin: float
-) -> Verdict:
-    """Judge launch medians against the baseline's launch medians.
+def unjudged(case_id: str, status: Status, margin: float, reason: str = "") -> Verdict:
+    """Return the verdict on what could not be compared."""
+    return Verdict(case_id=case_id, status=status, margin=margin, reason=reason)
 
-    The ratio is that of the geometric means. Its interval is Welch's for the difference of two
-    means of logarithms (B. L. Welch, Biometrika 34, 1947): launches are the replicates, and the
-    two sides may scatter differently. ``slower`` needs a ratio beyond ``1 + margin`` and a lower
-    bound beyond a third of the margin; ``pass`` needs an upper bound below ``1 + margin``.
+
+def against_sessions(  # noqa: PLR0913  what is compared, and how
+    case_id: str,
+    now: Sequence[float],
+    sessions: Sequence[Sequence[float]],
+    *,
+    margin: float,
+    drift: Drift | None = None,
+    metric: str = TIME,
+) -> Verdict:
+    """Judge launches against those of a stored baseline's sessions.
+
+    ``slower`` needs a ratio beyond ``1 + margin`` and a lower bound beyond a third of the margin;
+    ``pass`` needs an upper bound below ``1 + margin``.
     """
-    ratio, low, high = _ratio(now_ns, baseline_ns)
-    if ratio > 1 + margin and low > 1 + margin / 3:
+    estimate = of_sessions(now, sessions, drift or Drift())
+    low, high = estimate.bounds(CONFIDENCE)
+    if estimate.ratio > 1 + margin and low > 1 + margin / 3:
         status: Status = "slower"
-    elif ratio < 1 / (1 + margin) and high < 1 / (1 + margin / 3):
+    elif estimate.ratio < 1 / (1 + margin) and high < 1 / (1 + margin / 3):
         status = "faster"
     else:
         status = "pass" if high < 1 + margin else "inconclusive"
-    return Verdict(case_id=case_id, status=status, margin=margin, ratio=ratio, low=low, high=high)
+    return _verdict(case_id, status, margin, estimate, metric, "baseline")
 
 
-def is_steady(launch_ns: Sequence[float], margin: float) -> bool:
+def of_screening(case_id: str, outcome: trial.Outcome, margin: float) -> Verdict:
+    """Judge paired launches that are to say only whether a case is clear."""
+    if outcome.is_clear:
+        return _verdict(case_id, _clear_status(outcome.estimate, margin), margin, outcome.estimate)
+    return _verdict(case_id, "inconclusive", margin, outcome.estimate)
+
+
+def of_trial(
+    case_id: str, outcome: trial.Outcome, adjusted_p: float, margin: float, metric: str = TIME
+) -> Verdict:
+    """Judge the launches that confirm a suspect; ``adjusted_p`` is Holm's over all of them."""
+    estimate = outcome.estimate
+    if trial.is_regression(estimate, adjusted_p, margin):
+        status: Status = "slower"
+    elif estimate.upper(trial.CLEAR) < 1 + margin:
+        status = _clear_status(estimate, margin)
+    else:
+        status = "inconclusive"
+    return _verdict(case_id, status, margin, estimate, metric)
+
+
+def is_steady(launches: Sequence[float], margin: float) -> bool:
     """Say whether launches agree well enough to judge by: compared with themselves they pass."""
-    return compare("", launch_ns, launch_ns, margin).status == "pass"
+    return against_sessions("", launches, [launches], margin=margin).status == "pass"
 
 
-def _ratio(now_ns: Sequence[float], baseline_ns: Sequence[float]) -> tuple[float, float, float]:
-    """Return the ratio of geometric means and Welch's interval for it."""
-    from scipy.stats import t  # a third of a second that only a judged run should pay
+def _clear_status(estimate: Estimate, margin: float) -> Status:
+    return "faster" if estimate.upper(CONFIDENCE) < 1 / (1 + margin / 3) else "pass"
 
-    sides = [np.log(now_ns), np.log(baseline_ns)]
-    difference = float(sides[0].mean() - sides[1].mean())
-    squared_errors = np.array([side.var(ddof=1) / side.size for side in sides])
-    half_width = 0.0
-    if squared_errors.any():
-        freedom = squared_errors.sum() ** 2 / sum(
-            error**2 / (side.size - 1) for error, side in zip(squared_errors, sides, strict=True)
-        )
-        half_width = float(t.ppf((1 + CONFIDENCE) / 2, freedom) * np.sqrt(squared_errors.sum()))
-    return exp(difference), exp(difference - half_width), exp(difference + half_width)
+
+def _verdict(  # noqa: PLR0913  one argument per field that differs
+    case_id: str,
+    status: Status,
+    margin: float,
+    estimate: Estimate,
+    metric: str = TIME,
+    against: str = "base",
+) -> Verdict:
+    low, high = estimate.bounds(CONFIDENCE)
+    return Verdict(
+        case_id=case_id,
+        status=status,
+        margin=margin,
+        metric=metric,
+        against=against,
+        ratio=estimate.ratio,
+        low=low,
+        high=high,
+    )

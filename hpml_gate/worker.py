@@ -1,22 +1,29 @@
-"""The far end of a launch: a fresh process that prepares one step and measures it.
+"""The far end of a launch: a fresh process that prepares one step and times blocks of it.
 
-Messages on the channel: first ``sys.path``, then a pickled :class:`Order`; back comes one pair,
-``("launch", pickled Launch)`` or ``("raised", {...})``. They are pickled apart from the channel's
-own format, so that the order can name functions that only the new ``sys.path`` can find.
+Messages on the channel: first what ``sys.path`` is to be, then pickled requests
+``(method, *arguments)`` of :class:`Bench`; to each comes one answer, ``("answer", pickled)`` or
+``("raised", {...})``. They are pickled apart from the channel's own format, so that an order can
+name functions that only that ``sys.path`` can find.
 """
 
+import os
 import pickle
+import platform
+import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
-from hpml_gate.measure import Plan, measure_launch
-from hpml_gate.protocol import Step
+from hpml_gate.measure import Plan, calibrate, time_block, warm_up
+from hpml_gate.protocol import BlockTime, Metric, Step, Timer
+from hpml_gate.quiet import QUIET_NAMES
 
 BOOTSTRAP = """
 import sys
-sys.path[:] = channel.receive()
+path, keeps_own = channel.receive()
+sys.path[:] = path + (sys.path if keeps_own else [])
 from hpml_gate.worker import serve
 serve(channel)
 """
@@ -34,29 +41,108 @@ class Channel(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What a launch is asked to do: ``prepare(*args)`` gives the step."""
+    """What a launch is asked to prepare: ``prepare(*args)`` gives the step."""
 
     prepare: Callable[..., Step]
     args: tuple[Any, ...]
-    plan: Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Greeting:
+    """Who answers."""
+
+    pid: int
+    python: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a step says of itself, and the process of itself."""
+
+    items_per_step: int
+    effective: Mapping[str, Any]
+    metrics: Mapping[str, Metric]
+    cpus: Sequence[int]
+    environment: Mapping[str, str]
+
+
+class LackingError(Exception):
+    """The code on this side does not have what the order asks for."""
+
+
+class Bench:
+    """The requests that a worker answers."""
+
+    _step: Step
+
+    def greet(self) -> Greeting:
+        """Say who this is."""
+        version = f"{platform.python_implementation()} {platform.python_version()}"
+        return Greeting(pid=os.getpid(), python=version)
+
+    def prepare(self, order: bytes) -> None:
+        """Build the step that the pickled :class:`Order` describes."""
+        try:
+            made: Order = pickle.loads(order)  # noqa: S301  the other end is our own parent process
+        except (ImportError, AttributeError) as error:
+            raise LackingError(f"{type(error).__name__}: {error}") from None
+        self._step = made.prepare(*made.args)
+
+    def warm_up(self, plan: Plan) -> None:
+        """Run until compilation and caches are behind."""
+        warm_up(self._step, plan)
+
+    def calibrate(self, plan: Plan) -> int:
+        """Return the iterations that fill a block."""
+        return calibrate(self._step, plan)
+
+    def time(self, iterations: int, timer: Timer = time_block) -> Sequence[BlockTime]:
+        """Time one block: a time per rank."""
+        return self._step.measure(timer, iterations)
+
+    def facts(self) -> Facts:
+        """Read the step's facts back, after all timing."""
+        return Facts(
+            items_per_step=self._step.items_per_step,
+            effective=self._step.effective,
+            metrics=getattr(self._step, "metrics", {}),
+            cpus=sorted(os.sched_getaffinity(0)),
+            environment={name: os.environ[name] for name in QUIET_NAMES if name in os.environ},
+        )
+
+    def stray_module(self, root: str) -> str | None:
+        """Return a module that was imported from below ``root``, if there is one."""
+        files = [getattr(module, "__file__", None) or "" for module in [*sys.modules.values()]]
+        gate = str(Path(__file__).resolve().parent)  # the same on both sides, by design
+        own = (gate, sys.prefix, sys.base_prefix)
+        return next(
+            (file for file in files if file.startswith(root) and not file.startswith(own)), None
+        )
+
+    def close(self) -> None:
+        """Give back what the step holds."""
+        if hasattr(self, "_step"):
+            self._step.close()
 
 
 def serve(channel: Channel) -> None:
-    """Carry out the one order that comes, and answer with what it gave or raised."""
-    packed = channel.receive()
+    """Answer requests until there is none: the controller has closed the channel."""
+    bench = Bench()
     try:
-        order: Order = pickle.loads(packed)  # noqa: S301  the other end is our own parent process
-        channel.send(("launch", pickle.dumps(_carry_out(order))))
+        while True:
+            request = channel.receive()
+            channel.send(_answer(bench, request))
+    except EOFError:
+        bench.close()
+        os._exit(0)  # what an interpreter tidies up at its end takes torch two seconds
+
+
+def _answer(bench: Bench, request: bytes) -> tuple[str, Any]:
+    try:
+        method, *arguments = pickle.loads(request)  # noqa: S301  as above
+        return "answer", pickle.dumps(getattr(bench, method)(*arguments))
     except Exception as error:  # noqa: BLE001  whatever it is, it belongs to the test that asked
-        channel.send(("raised", _described(error)))
-
-
-def _carry_out(order: Order) -> object:
-    step = order.prepare(*order.args)
-    try:
-        return measure_launch(step, order.plan)
-    finally:
-        step.close()
+        return "raised", _described(error)
 
 
 def _described(error: Exception) -> dict[str, str]:
@@ -74,6 +160,8 @@ def _status(error: BaseException) -> str:
     """
     if error.__cause__ is not None:
         return _status(error.__cause__)
+    if isinstance(error, LackingError):
+        return "lacking"
     if isinstance(error, AssertionError):
         return "incorrect"
     # torch is not imported here, so its out-of-memory error is known by its name.

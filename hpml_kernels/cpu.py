@@ -45,4 +45,4 @@ def why_not_parallel() -> str | None:
 
 def in_parallel(bind: Callable[..., Bound]) -> Variant:
     """Make the variant that ``bind`` binds on all cores."""
-    return Variant(bind=bind, why_not=why_not_parallel)
+    return Variant(bind=bind, why_not=why_not_parallel, cpus=None)

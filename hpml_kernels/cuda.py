@@ -28,7 +28,7 @@ def why_not_cuda() -> str | None:
 
 def on_cuda(bind: Callable[..., Bound]) -> Variant:
     """Make the variant that ``bind`` binds on the device."""
-    return Variant(bind=bind, why_not=why_not_cuda, device="cuda")
+    return Variant(bind=bind, why_not=why_not_cuda, device="cuda", cpus=None)
 
 
 def blocks_for(count: int) -> int:

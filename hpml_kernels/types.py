@@ -34,6 +34,7 @@ class Variant:
     bind: Callable[..., Bound]
     why_not: Callable[[], str | None] = lambda: None  # what this machine lacks for it
     device: str = "cpu"
+    cpus: int | None = 1  # how many it computes on, None for all
 
 
 @dataclass(frozen=True, kw_only=True)

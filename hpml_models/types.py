@@ -94,6 +94,11 @@ class Case:
     data_root: str | None = None  # where, not what: the only field that is no part of the id
 
     @property
+    def cpus(self) -> int | None:
+        """How many CPUs it computes on, None for all: one for each device that is a CPU."""
+        return self.device_count if self.device == "cpu" else None
+
+    @property
     def id(self) -> str:
         """The case in words: the key of its baseline. Eager and unquantized go without saying."""
         words = [

@@ -131,7 +131,7 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("busy", [True, False])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_ranks_leave_when_their_controller_is_ended(
-    tmp_path: Path, short_folder: str, number: signal.Signals, busy: bool
+    tmp_path: Path, short_folder: str, number: signal.Signals, *, busy: bool
 ) -> None:
     """In the midst of a collective, where they would hear nothing, and between two jobs."""
     script = tmp_path / "controller.py"

@@ -1,0 +1,130 @@
+"""Paired launches: base and head in fresh processes on the same CPUs, taking turns.
+
+Whatever the machine does for longer than a few blocks it does to both sides, so it cancels in
+their ratio. One side runs at a time: each block is asked for, and its end awaited, before the next.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import log
+from random import Random
+from statistics import median
+
+from hpml_gate import quiet
+from hpml_gate.diagnostics import Counters, between
+from hpml_gate.launch import LaunchError, Patience, Side, Worker, workers
+from hpml_gate.measure import PAIRED, time_block
+from hpml_gate.protocol import BlockTime, Timer
+from hpml_gate.samples import Launch, launch_of
+from hpml_gate.worker import Order
+
+TURNS_NS = 1_200_000_000  # how long the turns of a launch may take, if that is not too few
+FEWEST_TURNS, MOST_TURNS = 8, 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """One launch of both sides. Blocks ``2 q`` and ``2 q + 1`` of either are its ``q``-th turn."""
+
+    base: Launch
+    head: Launch
+
+    @cached_property
+    def log_ratios(self) -> list[float]:
+        """log(head / base) of each ABBA turn: what changes steadily over a turn cancels."""
+        sides = [[log(ns) for ns in launch.step_ns] for launch in (self.base, self.head)]
+        return [
+            (sides[1][at] + sides[1][at + 1] - sides[0][at] - sides[0][at + 1]) / 2
+            for at in range(0, len(sides[0]), 2)
+        ]
+
+    @property
+    def log_ratio(self) -> float:
+        """The launch's one observation: the median over its turns."""
+        return median(self.log_ratios)
+
+
+class Duel:
+    """Both workers of a launch, warmed up, and the iterations of each block."""
+
+    def __init__(self, base: Worker, head: Worker, order: Random) -> None:
+        """Warm both up, one after the other; the base decides on the iterations."""
+        self._base, self._head, self._order = base, head, order
+        self._start_s = time.monotonic()
+        for worker in (base, head):
+            worker.ask("warm_up", PAIRED)
+        self._iterations: int = base.ask("calibrate", PAIRED)
+        block_ns = max(rank.wall_ns for rank in base.time(self._iterations))
+        self.turns = min(MOST_TURNS, max(FEWEST_TURNS, round(TURNS_NS / (4 * block_ns))))
+
+    @property
+    def seconds(self) -> float:
+        """How long both have stood and been measured, warm-up included."""
+        return time.monotonic() - self._start_s
+
+    def fight(self, turns: int, timer: Timer = time_block) -> Pair:
+        """Time ABBA or BAAB, drawn anew for each turn; ``timer`` is how the head's are timed."""
+        before = Counters.read()
+        blocks: dict[Worker, list[tuple[BlockTime, ...]]] = {self._base: [], self._head: []}
+        for _ in range(turns):
+            first, second = self._order.sample([self._base, self._head], k=2)
+            for worker in (first, second, second, first):
+                how = timer if worker is self._head else time_block
+                blocks[worker].append(tuple(worker.time(self._iterations, how)))
+        disturbance = between(before, Counters.read(), [*blocks[self._base], *blocks[self._head]])
+        base, head = (
+            launch_of(worker.facts(), self._iterations, tuple(blocks[worker]), disturbance)
+            for worker in (self._base, self._head)
+        )
+        return Pair(base=base, head=head)
+
+
+@contextmanager
+def duel(
+    number: int,
+    base: tuple[Side, Order],
+    head: tuple[Side, Order],
+    cpus: int | None,
+    patience: Patience,
+) -> Iterator[Duel]:
+    """Start both sides for launch ``number``: it draws the order and the CPUs, from 0."""
+    here = quiet.cpus_of_launch(number, cpus)
+    with workers([base, head], here, cpus, patience) as (base_worker, head_worker):
+        if base_worker.python != head_worker.python:
+            raise LaunchError(
+                "error",
+                f"the base runs on {base_worker.python}, the head on {head_worker.python}",
+                side="base",
+            )
+        yield Duel(base_worker, head_worker, Random(number))  # noqa: S311  nothing secret
+
+
+@dataclass(kw_only=True)
+class Launcher:
+    """Draws paired launches of one case, and keeps them."""
+
+    base: Side
+    head: Side
+    order: Order
+    cpus: int | None
+    timeout_s: float
+    progress: Callable[[int], None]  # told the number of the launch, from 1, each second
+    pairs: list[Pair] = field(default_factory=list)
+    measured_s: float = 0.0
+
+    def draws(self) -> Iterator[tuple[float, float]]:
+        """Give each launch's observation, and the seconds of measuring so far, without end."""
+        while True:
+            self.pairs.append(self._launch(len(self.pairs)))
+            yield self.pairs[-1].log_ratio, self.measured_s
+
+    def _launch(self, number: int) -> Pair:
+        patience = Patience(timeout_s=self.timeout_s, tick=lambda: self.progress(number + 1))
+        sides = (self.base, self.order), (self.head, self.order)
+        with duel(number, *sides, self.cpus, patience) as both:
+            pair = both.fight(both.turns)
+            self.measured_s += both.seconds
+        return pair

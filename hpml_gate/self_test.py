@@ -1,0 +1,93 @@
+"""The self-test: the same code on both sides, with and without slowdowns planted in one of them.
+
+Every launch of a case measures all planted shares, in an order drawn anew; every third is measured
+while other processes keep all CPUs busy. A share is planted in the timing of a block: when the
+steps are over, the head goes on working for that share of the time that they took.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from random import Random
+from time import perf_counter_ns
+
+from hpml_gate.case import Case
+from hpml_gate.error_rates import Observation
+from hpml_gate.launch import Patience, Side
+from hpml_gate.measure import time_block
+from hpml_gate.pairs import Duel, Pair, duel
+from hpml_gate.progress import Progress
+from hpml_gate.protocol import BlockTime, Clock
+from hpml_gate.quiet import cpus_of_launch
+from hpml_gate.samples import Samples
+from hpml_gate.session import GateSession
+from hpml_gate.verdict import Verdict
+
+SHARES = (0.0, 0.01, 0.02, 0.03, 0.05, 0.10)
+LOADED_EVERY = 3
+
+
+def slowed(
+    share: float, run: Callable[[], object], clock: Clock | None, iterations: int
+) -> BlockTime:
+    """Time a block of a step that is slower by ``share``."""
+    block = time_block(run, clock, iterations)
+    start_ns = perf_counter_ns()
+    while (spun_ns := perf_counter_ns() - start_ns) < share * block.ns:
+        pass
+    added_ns = spun_ns if share else 0
+    return BlockTime(ns=block.ns + added_ns, wall_ns=block.wall_ns + added_ns, cpu_ns=block.cpu_ns)
+
+
+def measure(gate: GateSession, case: Case, progress: Progress) -> tuple[Samples, list[Verdict]]:
+    """Measure ``--gate-launches`` launches of a case; nothing is judged."""
+    pairs: list[Pair] = []
+    for number in range(gate.settings.launches):
+        is_loaded = number % LOADED_EVERY == LOADED_EVERY - 1
+        text = (
+            f"{case.id}  launch {number + 1} of {gate.settings.launches}"
+            + " under load" * is_loaded
+        )
+        patience = Patience(timeout_s=gate.settings.timeout_s, tick=partial(progress, text))
+        sides = (Side(name="base"), case.order), (Side(), case.order)
+        with (
+            _load(is_loaded * len(cpus_of_launch(0, None))),
+            duel(number, *sides, case.cpus, patience) as both,
+        ):
+            gate.observations += _observe(case, both, Random(number), pairs, is_loaded=is_loaded)  # noqa: S311
+    progress.clear()
+    return Samples.of(case.id, [pair.head for pair in pairs]), []
+
+
+def _observe(
+    case: Case, both: Duel, order: Random, pairs: list[Pair], *, is_loaded: bool
+) -> Iterator[Observation]:
+    warm_up_s = both.seconds
+    for share in order.sample(SHARES, k=len(SHARES)):
+        start_s = both.seconds
+        pair = both.fight(both.turns, partial(slowed, share))
+        pairs.append(pair)
+        yield Observation(
+            case_id=case.id,
+            is_loaded=is_loaded,
+            share=share,
+            log_ratio=pair.log_ratio,
+            seconds=warm_up_s + both.seconds - start_s,
+            base_ns=pair.base.step_ns,
+            head_ns=pair.head.step_ns,
+        )
+
+
+@contextmanager
+def _load(cpus: int) -> Iterator[None]:
+    """Run another process for each of so many CPUs."""
+    spin = [sys.executable, "-c", "while True: pass"]
+    running = [subprocess.Popen(spin) for _ in range(cpus)]  # noqa: S603  a fixed command
+    try:
+        yield
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()

@@ -1,0 +1,77 @@
+"""Judging by stored baselines: cheap, and as good as the machine is steady between sessions."""
+
+from dataclasses import replace
+
+from hpml_gate import diagnostics
+from hpml_gate.case import Case
+from hpml_gate.progress import Progress
+from hpml_gate.samples import Samples
+from hpml_gate.session import GateSession, Suspect
+from hpml_gate.solo import measure
+from hpml_gate.verdict import Verdict, is_steady
+
+
+def measure_and_judge(
+    gate: GateSession, case: Case, progress: Progress
+) -> tuple[Samples, list[Verdict]]:
+    """Screen a case. A suspect is to be confirmed in pairs against the baseline's own commit.
+
+    Where that commit cannot be had, it is measured again in launches of its own, the screening
+    discarded. What will be a baseline is measured again if its launches scatter, and the steadier
+    set is kept: a baseline that scatters would make every later verdict on it inconclusive.
+    """
+    samples = measure_alone(gate, case, progress)
+    verdicts = gate.judge(case, samples)
+    suspicious = next((one for one in verdicts if one.is_suspect), None)
+    if suspicious:
+        why_not = _hand_over(gate, case, suspicious)
+        if why_not:
+            why = f", again: at first {suspicious.ratio:.2f} of the baseline"
+            samples = measure_alone(gate, case, progress, why)
+            verdicts = [replace(one, reason=why_not) for one in gate.judge(case, samples)]
+    elif verdicts[0].status == "new" and gate.records and not _is_steady(gate, case, samples):
+        why = ", again: launches scatter too much for a baseline"
+        again = measure_alone(gate, case, progress, why)
+        samples = min(samples, again, key=lambda one: one.scatter)
+    return samples, [_explained(one, samples) for one in verdicts]
+
+
+def measure_alone(gate: GateSession, case: Case, progress: Progress, why: str = "") -> Samples:
+    """Measure the checkout under test by itself."""
+    launches = gate.settings.launches
+    try:
+        return measure(
+            case.order,
+            case_id=case.id,
+            launches=launches,
+            cpus=case.cpus,
+            timeout_s=gate.settings.timeout_s,
+            progress=lambda number: progress(f"{case.id}  launch {number} of {launches}{why}"),
+        )
+    finally:
+        progress.clear()
+
+
+def _hand_over(gate: GateSession, case: Case, verdict: Verdict) -> str:
+    """Add a suspect to those that are confirmed in pairs; return why not, if it cannot be."""
+    baseline = gate.baselines.by_case[case.id]
+    if not baseline.commit:
+        return "measured twice, not confirmed in pairs: its baseline names no commit"
+    if baseline.is_dirty:
+        return "measured twice, not confirmed in pairs: its baseline had uncommitted changes"
+    if problem := gate.bases.problem_with(baseline.commit):
+        return f"measured twice, not confirmed in pairs: {problem}"
+    gate.suspects[case.test] = Suspect(case=case, commit=baseline.commit, screened=verdict)
+    return ""
+
+
+def _is_steady(gate: GateSession, case: Case, samples: Samples) -> bool:
+    return is_steady(samples.launch_medians_ns, gate.settings.margin_of(case))
+
+
+def _explained(verdict: Verdict, samples: Samples) -> Verdict:
+    """Name what disturbed the launches of an inconclusive verdict."""
+    if verdict.status != "inconclusive":
+        return verdict
+    seen = diagnostics.name(samples.disturbances)
+    return replace(verdict, reason="; ".join(part for part in (verdict.reason, seen) if part))
