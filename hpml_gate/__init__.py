@@ -16,6 +16,6 @@ A pytest plugin on top of pytest-benchmark. A test prepares a step and hands it 
 """
 
 # Not the fixture's class: a launch imports this package, and pytest would come along.
-from hpml_gate.protocol import BlockTime, Clock, FunctionStep, Step, Timer
+from hpml_gate.protocol import BlockTime, Clock, FunctionStep, Metric, Step, Timer
 
-__all__ = ["BlockTime", "Clock", "FunctionStep", "Step", "Timer"]
+__all__ = ["BlockTime", "Clock", "FunctionStep", "Metric", "Step", "Timer"]

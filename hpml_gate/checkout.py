@@ -13,6 +13,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -127,14 +128,10 @@ class Base:
         return moved if moved.exists() else self.root
 
     def close(self) -> None:
-        """Remove the worktree."""
-        subprocess.run(  # noqa: S603
-            ["git", "worktree", "remove", "--force", str(self.root)],  # noqa: S607
-            cwd=self.repository.root,
-            capture_output=True,
-            check=False,
-        )
+        """Remove the worktree; one that could not be finished is still locked."""
         shutil.rmtree(self._folder, ignore_errors=True)
+        with suppress(BaseError):
+            _git(self.repository.root, "worktree", "unlock", str(self.root))
         _git(self.repository.root, "worktree", "prune")
 
     def _mapped(self, entry: str) -> str | None:

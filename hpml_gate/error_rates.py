@@ -3,25 +3,27 @@
 The gate's rates are those of its own rules (:mod:`hpml_gate.trial`), run over launches drawn with
 replacement from the measured ones; their interval is a bootstrap over launches. The rates of other
 tools' rules are counted launch by launch: each compares one process with one other.
+
+``python -m hpml_gate.error_rates self-test.json`` prints the table of a self-test once more.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import mean, median
 
 import numpy as np
-import numpy.typing as npt
 
 from hpml_gate import trial
+from hpml_gate.rules import RULES, Times
 from hpml_gate.statistics import of_pairs
 
 OUTER, INNER = 30, 60  # resampled sets of launches, and trials over each
 SEED = 1
-BOOTSTRAP = 2000
 
-Times = Sequence[float]
 Generator = np.random.Generator
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,65 +120,6 @@ def rule_rate(rule: Callable[[Times, Times], bool], pool: Sequence[Observation])
     return Rate(rate=found / len(pool), low=interval.low, high=interval.high, count=len(pool))
 
 
-def pytest_benchmark_mean(base_ns: Times, head_ns: Times) -> bool:
-    """``--benchmark-compare-fail=mean:5%``."""
-    return mean(head_ns) > 1.05 * mean(base_ns)
-
-
-def pytest_benchmark_min(base_ns: Times, head_ns: Times) -> bool:
-    """``--benchmark-compare-fail=min:5%``."""
-    return min(head_ns) > 1.05 * min(base_ns)
-
-
-def asv(base_ns: Times, head_ns: Times) -> bool:
-    """As ``asv continuous``: medians beyond a factor of 1.1, Mann-Whitney p below 0.002."""
-    from scipy.stats import mannwhitneyu
-
-    differs = mannwhitneyu(base_ns, head_ns).pvalue < 0.002  # noqa: PLR2004  its own threshold
-    return bool(differs) and median(head_ns) > 1.1 * median(base_ns)
-
-
-def criterion(base_ns: Times, head_ns: Times) -> bool:
-    """As criterion.rs: a bootstrapped t-test at 5 %, the mean's interval beyond 1 % of noise."""
-    generator = np.random.default_rng(SEED)
-    base, head = np.asarray(base_ns), np.asarray(head_ns)
-    pooled = np.concatenate([base, head])
-    draws = generator.choice(pooled, (BOOTSTRAP, pooled.size))
-    null = _t(draws[:, : base.size], draws[:, base.size :])
-    p_value = np.mean(np.abs(null) >= abs(_t(base[None], head[None])[0]))
-    changes = (
-        generator.choice(head, (BOOTSTRAP, head.size)).mean(axis=1)
-        / generator.choice(base, (BOOTSTRAP, base.size)).mean(axis=1)
-        - 1
-    )
-    return bool(p_value < 0.05 and np.percentile(changes, 2.5) > 0.01)  # noqa: PLR2004  its own
-
-
-def _t(base: Array, head: Array) -> Array:
-    """Return Welch's t of each row."""
-    squared = base.var(axis=1, ddof=1) / base.shape[1] + head.var(axis=1, ddof=1) / head.shape[1]
-    return np.asarray((head.mean(axis=1) - base.mean(axis=1)) / np.sqrt(squared))
-
-
-def tango(base_ns: Times, head_ns: Times) -> bool:
-    """As tango: paired differences without outliers, z of 2.6, and half a percent of the mean."""
-    differences = np.asarray(head_ns) - np.asarray(base_ns)
-    low, high = np.percentile(differences, [25, 75])
-    reach = 1.5 * (high - low)
-    kept = differences[(differences >= low - reach) & (differences <= high + reach)]
-    z = kept.mean() / (kept.std(ddof=1) / np.sqrt(kept.size))
-    return bool(z >= 2.6 and kept.mean() > 0.005 * mean(base_ns))  # noqa: PLR2004  its own
-
-
-RIVALS: Mapping[str, Callable[[Times, Times], bool]] = {
-    "pytest-benchmark mean:5%": pytest_benchmark_mean,
-    "pytest-benchmark min:5%": pytest_benchmark_min,
-    "asv continuous": asv,
-    "criterion": criterion,
-    "tango": tango,
-}
-
-
 def table(
     observations: Sequence[Observation], margin: float, budget: trial.Budget
 ) -> Iterator[str]:
@@ -197,11 +140,23 @@ def _rows(
         share: [one for one in observations if one.share == share]
         for share in sorted({one.share for one in observations})
     }
-    yield "| planted | launches | scatter | gate | clear pass | " + " | ".join(RIVALS) + " |"
-    yield "|---" * (len(RIVALS) + 5) + "|"
+    yield "| planted | launches | scatter | gate | clear pass | " + " | ".join(RULES) + " |"
+    yield "|---" * (len(RULES) + 5) + "|"
     for share, pool in pools.items():
         rate, seconds = gate_rate(pool, pools[0.0], margin, budget)
         scatter = float(np.std([one.log_ratio for one in pool], ddof=1))
-        others = " | ".join(f"{rule_rate(rule, pool).rate:.0%}" for rule in RIVALS.values())
+        others = " | ".join(f"{rule_rate(rule, pool).rate:.0%}" for rule in RULES.values())
         clear = "none" if np.isnan(seconds) else f"{seconds:.0f} s"
         yield f"| {share:.0%} | {len(pool)} | {scatter:.2%} | {rate} | {clear} | {others} |"
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the table of a ``self-test.json`` once more, without measuring."""
+    document = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
+    observations = [Observation(**one) for one in document["observations"]]
+    for line in table(observations, document["margin"], trial.Budget.of(document["budget_s"])):
+        print(line)  # noqa: T201  this is what the command is for
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

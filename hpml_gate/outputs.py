@@ -68,10 +68,14 @@ def _write_formats(gate: GateSession, document: Document, outputs: Outputs) -> N
 def _write_self_test(gate: GateSession, _: Document, outputs: Outputs) -> None:
     if outputs.results is None or not gate.observations:
         return
-    raw = [asdict(one) for one in gate.observations]
-    _write_whole(outputs.results / "self-test.json", adapter.to_json({"observations": raw}))
-    margin = gate.settings.margin or PAIRED_MARGIN
-    rates = "\n".join(error_rates.table(gate.observations, margin, gate.settings.budget))
+    margin, budget = gate.settings.margin or PAIRED_MARGIN, gate.settings.budget
+    raw = {
+        "margin": margin,
+        "budget_s": budget.confirm_s,
+        "observations": [asdict(one) for one in gate.observations],
+    }
+    _write_whole(outputs.results / "self-test.json", adapter.to_json(raw))
+    rates = "\n".join(error_rates.table(gate.observations, margin, budget))
     _write_whole(outputs.results / "self-test.md", rates + "\n")
 
 

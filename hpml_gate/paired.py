@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import log
 
-from hpml_gate import diagnostics, trial
+from hpml_gate import trial
 from hpml_gate.case import Case
 from hpml_gate.checkout import BaseError
+from hpml_gate.diagnostics import Disturbance
 from hpml_gate.launch import LaunchError, Side
 from hpml_gate.pairs import Launcher, Pair
 from hpml_gate.progress import Progress
@@ -14,7 +15,15 @@ from hpml_gate.samples import Samples
 from hpml_gate.session import GateSession, Suspect
 from hpml_gate.statistics import holm, of_pairs
 from hpml_gate.stored import measure_alone
-from hpml_gate.verdict import TIME, Status, Verdict, of_screening, of_trial, unjudged
+from hpml_gate.verdict import (
+    TIME,
+    Status,
+    Verdict,
+    explained,
+    of_screening,
+    of_trial,
+    unjudged,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +58,7 @@ def measure_and_judge(
     if any(_is_suspicious(one) for one in verdicts):
         gate.suspects[case.test] = Suspect(case=case, commit=gate.base_commit, screened=verdict)
     samples = Samples.of(case.id, [pair.head for pair in launcher.pairs])
-    return samples, [_explained(one, launcher.pairs) for one in verdicts]
+    return samples, [explained(one, _disturbances(launcher.pairs)) for one in verdicts]
 
 
 def confirm_suspects(gate: GateSession, progress: Progress) -> None:
@@ -59,8 +68,7 @@ def confirm_suspects(gate: GateSession, progress: Progress) -> None:
         try:
             trials.append(_try(gate, suspect, progress))
         except (BaseError, LaunchError) as error:
-            reason = f"not confirmed in pairs: {error}"
-            gate.replace(suspect, [replace(suspect.screened, status="inconclusive", reason=reason)])
+            gate.replace(suspect, _unconfirmed(error, gate, suspect, progress))
         finally:
             progress.clear()
     p_values = {
@@ -94,7 +102,20 @@ def _verdicts(
     ]
     if any(verdict.status == "slower" and verdict.metric == TIME for verdict in made):
         made = [_controlled(gate, one, verdict, progress) for verdict in made]
-    return [_explained(verdict, one.pairs) for verdict in made]
+    return [explained(verdict, _disturbances(one.pairs)) for verdict in made]
+
+
+def _unconfirmed(
+    error: BaseError | LaunchError, gate: GateSession, suspect: Suspect, progress: Progress
+) -> list[Verdict]:
+    """Judge a suspect that pairs could not: by a second set of launches, if it had a baseline."""
+    reason = f"not confirmed in pairs: {error}"
+    if isinstance(error, LaunchError) and error.side != "base":
+        gate.broken[suspect.case.test] = f"{error.status}: {suspect.case.id}: {error}"
+    if gate.is_paired or suspect.case.test in gate.broken:
+        return [replace(suspect.screened, status="inconclusive", reason=reason)]
+    samples = measure_alone(gate, suspect.case, progress, ", again: not to be confirmed in pairs")
+    return [replace(one, reason=reason) for one in gate.judge(suspect.case, samples)]
 
 
 def _controlled(gate: GateSession, one: Trial, verdict: Verdict, progress: Progress) -> Verdict:
@@ -179,9 +200,5 @@ def _margins(pairs: Sequence[Pair]) -> dict[str, float]:
     return {name: metric.margin for name, metric in pairs[0].head.metrics.items()}
 
 
-def _explained(verdict: Verdict, pairs: Sequence[Pair]) -> Verdict:
-    """Name what disturbed the launches of an inconclusive verdict."""
-    if verdict.status != "inconclusive":
-        return verdict
-    seen = diagnostics.name([side.disturbance for pair in pairs for side in (pair.base, pair.head)])
-    return replace(verdict, reason="; ".join(part for part in (verdict.reason, seen) if part))
+def _disturbances(pairs: Sequence[Pair]) -> list[Disturbance]:
+    return [side.disturbance for pair in pairs for side in (pair.base, pair.head)]

@@ -28,8 +28,9 @@ def summarize(reporter: pytest.TerminalReporter, gate: GateSession, outputs: Out
             f"results:    {_from(gate.config.invocation_params.dir, outputs.results)}"
         )
         return
-    reporter.section(f"gate: {counts(gate.verdicts.values())}", sep="-", bold=True)
-    for verdict in worst_first(gate.verdicts.values()):
+    shown = [one for one in gate.verdicts.values() if one.metric == TIME or one.status != "pass"]
+    reporter.section(f"gate: {counts(shown)}", sep="-", bold=True)
+    for verdict in worst_first(shown):
         if verdict.ratio is not None:
             colour = COLOURS.get(verdict.status, "green")
             reporter.write_line(_row(verdict, gate), **{colour: True})

@@ -28,12 +28,13 @@ def hold_or_send(
 def send(gate: GateSession, item: pytest.Item, reports: Sequence[pytest.TestReport]) -> None:
     """Let the verdicts decide the test, then report it."""
     verdicts = gate.verdicts_of(item.nodeid)
-    slower = [one for one in verdicts if one.status == "slower"]
+    slower = [f"slower: {one.case_id} takes {one}" for one in verdicts if one.status == "slower"]
+    failures = [gate.broken[item.nodeid]] if item.nodeid in gate.broken else slower
     for report in reports:
         report.user_properties += _properties(verdicts)
-        if slower and report.when == "call" and report.passed:
+        if failures and report.when == "call" and report.passed:
             report.outcome = "failed"
-            report.longrepr = "\n".join(f"slower: {one.case_id} takes {one}" for one in slower)
+            report.longrepr = "\n".join(failures)
             gate.failed.add(item.nodeid)
         item.ihook.pytest_runtest_logreport(report=report)
 

@@ -42,6 +42,7 @@ class GateSession:
     suspects: dict[str, Suspect] = field(default_factory=dict)  # by pytest node id
     cases: dict[str, str] = field(default_factory=dict)  # case id by pytest node id
     failed: set[str] = field(default_factory=set)  # node ids
+    broken: dict[str, str] = field(default_factory=dict)  # by node id: how a confirmation failed
     missing: list[Baseline] = field(default_factory=list)
     observations: list[Observation] = field(default_factory=list)  # of a self-test
     notes: list[str] = field(default_factory=list)  # for the summary

@@ -42,7 +42,7 @@ class Settings:
             launches=option("gate_launches"),
             margin=option("gate_margin"),
             timeout_s=option("gate_timeout"),
-            budget=Budget(confirm_s=option("gate_budget")),
+            budget=Budget.of(option("gate_budget")),
             base=option("gate_base"),
             base_install=config.getini("gate_base_install"),
             packages=tuple(config.getini("gate_packages")),

@@ -5,7 +5,7 @@ one observation: blocks inside a launch agree with each other more than with the
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, inf, log
 from typing import Any
 
@@ -24,6 +24,11 @@ class Estimate:
     def ratio(self) -> float:
         """The ratio of times."""
         return exp(self.log_ratio)
+
+    @property
+    def inverse(self) -> "Estimate":
+        """The same, of the ratio turned around."""
+        return replace(self, log_ratio=-self.log_ratio)
 
     def bounds(self, confidence: float) -> tuple[float, float]:
         """Return the two-sided interval of the ratio."""

@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 
-from hpml_gate import diagnostics
 from hpml_gate.case import Case
 from hpml_gate.progress import Progress
 from hpml_gate.samples import Samples
 from hpml_gate.session import GateSession, Suspect
 from hpml_gate.solo import measure
-from hpml_gate.verdict import Verdict, is_steady
+from hpml_gate.verdict import Verdict, explained, is_steady
 
 
 def measure_and_judge(
@@ -33,7 +32,7 @@ def measure_and_judge(
         why = ", again: launches scatter too much for a baseline"
         again = measure_alone(gate, case, progress, why)
         samples = min(samples, again, key=lambda one: one.scatter)
-    return samples, [_explained(one, samples) for one in verdicts]
+    return samples, [explained(one, samples.disturbances) for one in verdicts]
 
 
 def measure_alone(gate: GateSession, case: Case, progress: Progress, why: str = "") -> Samples:
@@ -67,11 +66,3 @@ def _hand_over(gate: GateSession, case: Case, verdict: Verdict) -> str:
 
 def _is_steady(gate: GateSession, case: Case, samples: Samples) -> bool:
     return is_steady(samples.launch_medians_ns, gate.settings.margin_of(case))
-
-
-def _explained(verdict: Verdict, samples: Samples) -> Verdict:
-    """Name what disturbed the launches of an inconclusive verdict."""
-    if verdict.status != "inconclusive":
-        return verdict
-    seen = diagnostics.name(samples.disturbances)
-    return replace(verdict, reason="; ".join(part for part in (verdict.reason, seen) if part))

@@ -29,8 +29,13 @@ FEWEST_TO_STOP_EARLY = 6
 class Budget:
     """Seconds of measuring that a case may take; starting processes is not measuring."""
 
-    screen_s: float = 20.0
-    confirm_s: float = 60.0
+    screen_s: float
+    confirm_s: float
+
+    @classmethod
+    def of(cls, suspect_s: float) -> "Budget":
+        """Return the budget in which a suspect may take so many seconds, screening a third."""
+        return cls(screen_s=suspect_s / 3, confirm_s=suspect_s)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +73,10 @@ def is_regression(estimate: Estimate, adjusted_p: float, margin: float) -> bool:
 
 
 def is_alarm(null: Estimate, margin: float) -> bool:
-    """Say whether base against base differs, by more than a third of the margin and than chance."""
-    low, high = null.bounds(1 - 2 * FALSE_ALARM)
-    differs = not low <= 1 <= high
-    return differs and not 1 / (1 + margin / 3) < null.ratio < 1 + margin / 3
+    """Say whether base against base would be called a regression, the one way or the other."""
+    return any(
+        is_regression(estimate, estimate.p_above(1.0), margin) for estimate in (null, null.inverse)
+    )
 
 
 def is_clear(so_far: Sequence[float], margin: float) -> bool:

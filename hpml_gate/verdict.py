@@ -1,10 +1,11 @@
 """What becomes of a case: three ways to be judged and four not to be. Pure functions on numbers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from hpml_gate import trial
+from hpml_gate import diagnostics, trial
+from hpml_gate.diagnostics import Disturbance
 from hpml_gate.statistics import Drift, Estimate, of_sessions
 
 Status = Literal["pass", "slower", "faster", "inconclusive", "new", "incomparable"]
@@ -107,6 +108,14 @@ def of_trial(
     else:
         status = "inconclusive"
     return _verdict(case_id, status, margin, estimate, metric)
+
+
+def explained(verdict: Verdict, disturbances: Sequence[Disturbance]) -> Verdict:
+    """Name what disturbed the launches of an inconclusive verdict."""
+    if verdict.status != "inconclusive":
+        return verdict
+    reasons = [verdict.reason, diagnostics.name(disturbances)]
+    return replace(verdict, reason="; ".join(one for one in reasons if one))
 
 
 def is_steady(launches: Sequence[float], margin: float) -> bool:

@@ -67,7 +67,7 @@ class Facts:
 
 
 class LackingError(Exception):
-    """The code on this side does not have what the order asks for."""
+    """The code on this side does not have, or cannot import, what the order asks for."""
 
 
 class Bench:
@@ -84,8 +84,8 @@ class Bench:
         """Build the step that the pickled :class:`Order` describes."""
         try:
             made: Order = pickle.loads(order)  # noqa: S301  the other end is our own parent process
-        except (ImportError, AttributeError) as error:
-            raise LackingError(f"{type(error).__name__}: {error}") from None
+        except Exception as error:
+            raise LackingError(f"{type(error).__name__}: {error}") from error
         self._step = made.prepare(*made.args)
 
     def warm_up(self, plan: Plan) -> None:
@@ -158,10 +158,10 @@ def _status(error: BaseException) -> str:
 
     An error that was raised from another (a rank's, say) means what that one means.
     """
-    if error.__cause__ is not None:
-        return _status(error.__cause__)
     if isinstance(error, LackingError):
         return "lacking"
+    if error.__cause__ is not None:
+        return _status(error.__cause__)
     if isinstance(error, AssertionError):
         return "incorrect"
     # torch is not imported here, so its out-of-memory error is known by its name.

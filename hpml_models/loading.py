@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hpml_models import registry
 from hpml_models.prepared import LocalStep
-from hpml_models.types import SEED, Batch
+from hpml_models.types import SEED, Batch, Rank
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
@@ -51,4 +51,5 @@ def prepare_loading(data: str, data_root: str, batch: int) -> LocalStep:
         clock=None,
         items_per_step=batch,
         effective={"shape": list(first.inputs.shape), "dtype": str(first.inputs.dtype)},
+        rank=Rank(index=0, world_size=1, device="cpu", kept={}),
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpml_models.clocks import Clock
+from hpml_models.memory import Metric, metrics_of, peak_memory_bytes
 from hpml_models.types import Rank
 from hpml_models.world import World
 
@@ -23,6 +24,12 @@ class LocalStep:
     clock: Clock | None
     items_per_step: int
     effective: Mapping[str, Any]
+    rank: Rank
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """What has been reached by now beside the time."""
+        return metrics_of(peak_memory_bytes(self.rank))
 
     def measure(self, timer: Timer, iterations: int) -> Sequence[Any]:
         """Time one block here."""
@@ -45,6 +52,11 @@ class WorldStep:
             raise
         self.items_per_step: int = sum(items for items, _ in facts)
         self.effective: Mapping[str, Any] = facts[0][1]
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """What all ranks together have reached by now beside the time."""
+        return metrics_of(sum(self._world.run(peak_memory_bytes)))
 
     def measure(self, timer: Timer, iterations: int) -> Sequence[Any]:
         """Time one block on every rank: one time each."""

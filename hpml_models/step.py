@@ -83,6 +83,7 @@ def _training_step(rank: Rank, case: Case) -> LocalStep:
         clock=clock_for(rank, in_world=strategy.needs_world),
         items_per_step=len(shares[0].batch),
         effective={**environment(), **proof, **strategy.proof(trainer, rank)},
+        rank=rank,
     )
 
 
@@ -107,4 +108,5 @@ def _inference_step(rank: Rank, case: Case) -> LocalStep:
         clock=clock_for(rank, in_world=False),
         items_per_step=len(batches[0]),
         effective={**environment(), **proof},
+        rank=rank,
     )

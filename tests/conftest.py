@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import Phase, settings
-from scripted import SUITE, Run, RunSuite
+from scripted import SPEED, SUITE, Run, RunSuite
 
 from hpml_models.world import World
 
@@ -34,6 +34,7 @@ def _no_worker() -> Iterator[None]:
 def run_suite(tmp_path: Path) -> RunSuite:
     """Give runs over a suite that is not ours, in a folder where importing torch is an error."""
     (tmp_path / "test_suite.py").write_text(SUITE)
+    (tmp_path / "speed.py").write_text(SPEED)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "torch.py").write_text("raise ImportError('the gate imported torch')")
     return lambda *arguments, **environment: Run(tmp_path, *arguments, **environment)

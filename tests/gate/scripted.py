@@ -9,8 +9,10 @@ from pathlib import Path
 
 SUITE = '''
 import os, signal, time
+from pathlib import Path
 import pytest
-from hpml_gate import BlockTime
+import speed
+from hpml_gate import BlockTime, Metric
 
 
 class Scripted:
@@ -18,10 +20,18 @@ class Scripted:
 
     items_per_step = 4
 
-    def __init__(self, step_ns):
+    def __init__(self, step_ns, then=None, calls=0):
         self.step_ns, self.effective = step_ns, {"scripted": True}
+        self.then, self.calls = then, calls
+        self.metrics = {
+            name: Metric(value=value, better=better, margin=0.02)
+            for name, (value, better) in speed.METRICS.items()
+        }
 
     def measure(self, timer, iterations):
+        self.calls -= 1
+        if self.then and self.calls < 0:
+            self.then()
         ns = self.step_ns * iterations
         return [BlockTime(ns=ns, wall_ns=ns)]
 
@@ -30,12 +40,40 @@ class Scripted:
 
 
 def prepare(name):
-    step_ms = float(os.environ.get(name.upper() + "_MS", "100"))
+    kind = os.environ.get(name.upper(), speed.KIND.get(name, "steady"))
+    return globals()["make_" + kind](name)
+
+
+def make_steady(name):
+    step_ms = float(os.environ.get(name.upper() + "_MS", speed.MS.get(name, 100)))
     wobble = 1 + (os.getpid() % 7) * 1e-4
     return Scripted(round(step_ms * 1e6 * wobble))
 
 
-def prepare_scattering(name):
+def make_unequal(name):
+    """The second process of a pair is slower, so that the same differs from the same."""
+    tasks = Path("/proc", str(os.getppid()), "task").glob("*/children")
+    first = min(int(pid) for task in tasks for pid in task.read_text().split())
+    return Scripted(100_000_000 if os.getpid() == first else 120_000_000)
+
+
+def make_noisy(name):
+    """Launches that scatter by a third."""
+    return Scripted(round(1e8 * (1 + (os.getpid() * 7919 % 101) / 300)))
+
+
+def make_dying_later(name):
+    return Scripted(100_000_000, lambda: os.kill(os.getpid(), signal.SIGKILL), calls=12)
+
+
+def make_hanging_later(name):
+    def hang():
+        open(os.environ["HANGING"], "w").close()
+        time.sleep(600)
+    return Scripted(100_000_000, hang, calls=12)
+
+
+def make_scattering(name):
     """Twice as slow in the first launch of all."""
     with open("launches", "a") as launches:
         first = launches.tell() == 0
@@ -43,28 +81,25 @@ def prepare_scattering(name):
     return Scripted(200_000_000 if first else 100_000_000)
 
 
-def prepare_wrong(name):
+def make_wrong(name):
     assert 1 + 1 == 3, "a wrong sum"
 
 
-def prepare_raising(name):
+def make_raising(name):
     raise RuntimeError("no such thing")
 
 
-def prepare_dying(name):
+def make_dying(name):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def prepare_hanging(name):
+def make_hanging(name):
     open("hanging", "w").close()
     time.sleep(600)
 
 
-def prepare_out_of_memory(name):
+def make_out_of_memory(name):
     raise MemoryError
-
-
-PREPARE = {name[8:]: made for name, made in globals().items() if name.startswith("prepare_")}
 
 
 @pytest.mark.parametrize("name", ["one", "two"])
@@ -73,9 +108,13 @@ def test_step(bench, name):
         pytest.skip("not today")
     if os.environ.get("RETURN") == name:
         return
-    kind = os.environ.get(name.upper(), "")
-    bench(PREPARE.get(kind, prepare), name)
+    bench(prepare, name)
 '''
+
+SPEED = """
+MS = {"one": 100, "two": 100}
+KIND, METRICS = {}, {}
+"""
 
 
 class Run:

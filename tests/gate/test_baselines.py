@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from hpml_gate.baselines import KEY, BaselineError, Baselines
+from hpml_gate.baselines import KEY, MOST_SESSIONS, BaselineError, Baselines
 from hpml_gate.fingerprint import Fingerprint
 
 HERE = Fingerprint(facts={"cpu": "Test CPU (R)", "cores": 2})
 THERE = Fingerprint(facts={"cpu": "Test CPU (R)", "cores": 4})
 
 
-def row(case_id: str, seconds: list[float]) -> dict[str, Any]:
+def row(case_id: str, seconds: list[Any]) -> dict[str, Any]:
     return {
         "fullname": f"test_it.py::test[{case_id}]",
         "extra_info": {"case_id": case_id, "launches": 2},
@@ -23,7 +23,7 @@ def row(case_id: str, seconds: list[float]) -> dict[str, Any]:
 
 
 def document(*rows: dict[str, Any]) -> dict[str, Any]:
-    return {"benchmarks": list(rows), "machine_info": {}}
+    return {"benchmarks": list(rows), "machine_info": {}, "commit_info": {"id": "a" * 40}}
 
 
 @pytest.fixture
@@ -41,27 +41,53 @@ def test_a_fingerprint_names_the_machine_in_words() -> None:
 
 
 def test_what_is_written_is_read(baselines: Baselines) -> None:
-    baselines.write(document(row("a", [1.0, 2.0, 3.0, 4.0])), retired=[])
+    baselines.write(document(row("a", [1.0, 2.0, 3.0, 4.0])), added=[], retired=[])
     found = reread(baselines).by_case["a"]
     assert found.step_ns == [[1e9, 2e9], [3e9, 4e9]]
     assert found.test == "test_it.py::test[a]"
 
 
 def test_the_newest_session_counts_and_the_older_stays(baselines: Baselines) -> None:
-    first = baselines.write(document(row("a", [1.0, 1.0]), row("b", [5.0, 5.0])), retired=[])
+    first = baselines.write(
+        document(row("a", [1.0, 1.0]), row("b", [5.0, 5.0])), added=[], retired=[]
+    )
     before = first.read_bytes()
-    baselines.write(document(row("a", [2.0, 2.0])), retired=[])
+    baselines.write(document(row("a", [2.0, 2.0])), added=[], retired=[])
     found = reread(baselines).by_case
     assert found["a"].step_ns == [[2e9], [2e9]]
     assert found["b"].step_ns == [[5e9], [5e9]]
     assert first.read_bytes() == before
 
 
+def test_sessions_are_kept_beside_each_other_until_a_case_starts_anew(
+    baselines: Baselines,
+) -> None:
+    baselines.write(document(row("a", [1.0, 1.0])), added=[], retired=[])
+    baselines.write(document(row("a", [2.0, 2.0])), added=["a"], retired=[])
+    assert reread(baselines).by_case["a"].launch_medians_ns == [[1e9, 1e9], [2e9, 2e9]]
+    for _ in range(MOST_SESSIONS):
+        baselines.write(document(row("a", [3.0, 3.0])), added=["a"], retired=[])
+    assert reread(baselines).by_case["a"].launch_medians_ns == [[3e9, 3e9]] * MOST_SESSIONS
+    baselines.write(document(row("a", [4.0, 4.0])), added=[], retired=[])
+    assert reread(baselines).by_case["a"].launch_medians_ns == [[4e9, 4e9]]
+
+
+def test_the_commit_is_that_of_the_newest_session(baselines: Baselines) -> None:
+    first = {**document(row("a", [1.0, 1.0])), "commit_info": {"id": "b" * 40, "dirty": True}}
+    baselines.write(first, added=[], retired=[])
+    assert reread(baselines).by_case["a"].is_dirty
+    baselines.write(document(row("a", [1.0, 1.0])), added=["a"], retired=[])
+    assert reread(baselines).by_case["a"].commit == "a" * 40
+    unknown = {**document(row("a", [1.0, 1.0])), "commit_info": {"id": "unversioned"}}
+    baselines.write(unknown, added=["a"], retired=[])
+    assert reread(baselines).by_case["a"].commit is None
+
+
 def test_a_retired_case_is_gone_until_it_is_recorded_again(baselines: Baselines) -> None:
-    baselines.write(document(row("a", [1.0, 1.0])), retired=[])
-    baselines.write(document(), retired=["a"])
+    baselines.write(document(row("a", [1.0, 1.0])), added=[], retired=[])
+    baselines.write(document(), added=[], retired=["a"])
     assert reread(baselines).by_case == {}
-    baselines.write(document(row("a", [3.0, 3.0])), retired=[])
+    baselines.write(document(row("a", [3.0, 3.0])), added=[], retired=[])
     assert reread(baselines).by_case["a"].step_ns == [[3e9], [3e9]]
 
 
@@ -69,7 +95,9 @@ def test_runs_that_write_at_once_each_get_a_file(baselines: Baselines) -> None:
     with ThreadPoolExecutor(8) as pool:
         files = list(
             pool.map(
-                lambda n: reread(baselines).write(document(row(f"c{n}", [1.0, 1.0])), retired=[]),
+                lambda n: reread(baselines).write(
+                    document(row(f"c{n}", [1.0, 1.0])), added=[], retired=[]
+                ),
                 range(24),
             )
         )
@@ -80,11 +108,17 @@ def test_runs_that_write_at_once_each_get_a_file(baselines: Baselines) -> None:
 
 def test_another_machines_baseline_is_known_but_not_used(baselines: Baselines) -> None:
     Baselines(folder=baselines.folder, fingerprint=THERE).write(
-        document(row("a", [1.0, 1.0])), retired=[]
+        document(row("a", [1.0, 1.0])), added=[], retired=[]
     )
     assert baselines.by_case == {}
     assert baselines.measured_elsewhere("a") == THERE.id
     assert baselines.measured_elsewhere("b") is None
+
+
+WRITTEN = {
+    KEY: {"schema_version": 1, "added": [], "retired": []},
+    "commit_info": {"id": "unversioned"},
+}
 
 
 def damage(baselines: Baselines, text: str) -> Path:
@@ -102,22 +136,14 @@ def damage(baselines: Baselines, text: str) -> Path:
         ("{}", "schema version None"),
         (json.dumps({KEY: {"schema_version": 99}}), "schema version 99"),
         (json.dumps({KEY: {"schema_version": 1}}), "damaged"),
-        (json.dumps({KEY: {"schema_version": 1, "retired": []}, "benchmarks": [{}]}), "damaged"),
-        (
-            json.dumps(
-                {KEY: {"schema_version": 1, "retired": []}, "benchmarks": [row("a", [1.0] * 3)]}
-            ),
-            "damaged",
-        ),
-        (
-            json.dumps(
-                {KEY: {"schema_version": 1, "retired": []}, "benchmarks": [row("a", [1.0, -1.0])]}
-            ),
-            "damaged",
-        ),
+        (json.dumps({**WRITTEN, "benchmarks": [{}]}), "damaged"),
+        (json.dumps({**WRITTEN, "benchmarks": [row("a", [1.0] * 3)]}), "3 times in 2 launches"),
+        (json.dumps({**WRITTEN, "benchmarks": [row("a", [1.0, -1.0])]}), "damaged"),
+        (json.dumps({**WRITTEN, "benchmarks": [row("a", ["fast", 1.0])]}), "damaged"),
     ],
     ids=[
         "truncated", "list", "plain", "future", "no-rows", "empty-row", "uneven", "negative",
+        "edited",
     ],
 )  # fmt: skip
 def test_a_bad_file_is_named_with_a_remedy_and_left_alone(
@@ -139,5 +165,5 @@ def test_a_folder_that_cannot_be_written_is_known_before_anything_is_measured(
     with pytest.raises(BaselineError, match=r"cannot write .*taken.*--gate-baselines"):
         baselines.check_writable()
     with pytest.raises(BaselineError, match="cannot write"):
-        baselines.write(document(row("a", [1.0, 1.0])), retired=[])
+        baselines.write(document(row("a", [1.0, 1.0])), added=[], retired=[])
     assert (tmp_path / "taken").read_text() == "a file where a folder is wanted"

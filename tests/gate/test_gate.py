@@ -4,6 +4,7 @@ The suite under test is not ours and needs no torch: importing it is an error th
 """
 
 import json
+from pathlib import Path
 
 import pytest
 from scripted import RunSuite
@@ -15,12 +16,14 @@ def test_first_records_then_judges_then_fails_the_test_that_got_slower(
     first = run_suite()
     assert first.status == 0
     assert "gate: 2 new" in first.output
-    assert len(first.sessions) == 1
+    (session,) = first.sessions
+    recorded = session.read_bytes()
 
     second = run_suite()
     assert second.status == 0
     assert "gate: 2 pass" in second.output
-    assert second.sessions == first.sessions
+    assert len(second.sessions) == 2  # one more to know the drift by
+    assert session.read_bytes() == recorded
     assert len(list(second.folder.glob("results/*/histograms/*.svg"))) == 2
 
     third = run_suite(TWO_MS="130")
@@ -30,7 +33,18 @@ def test_first_records_then_judges_then_fails_the_test_that_got_slower(
     assert "1.30" in message
     assert "margin 10%" in message
     assert "interval" in message
-    assert third.sessions == first.sessions
+    assert cases_of(third.sessions[-1]) == ["test_suite.py::test_step[one]"]
+
+
+def cases_of(session: Path) -> list[str]:
+    rows = json.loads(session.read_text())["benchmarks"]
+    return [row["extra_info"]["case_id"] for row in rows]
+
+
+def test_sessions_that_passed_are_kept_until_there_are_enough(run_suite: RunSuite) -> None:
+    for _ in range(6):
+        run = run_suite("-k", "one")
+    assert len(run.sessions) == 5
 
 
 def test_a_margin_is_what_the_user_says(run_suite: RunSuite) -> None:
@@ -53,7 +67,7 @@ def test_record_replaces_and_faster_is_no_failure(run_suite: RunSuite) -> None:
     faster = run_suite(TWO_MS="50")
     assert faster.status == 0
     assert "1 faster, 1 pass" in faster.output
-    assert len(run_suite("--gate=record", TWO_MS="50").sessions) == 2
+    assert len(run_suite("--gate=record", TWO_MS="50").sessions) == 3
     assert "gate: 2 pass" in run_suite(TWO_MS="50").output
 
 

@@ -5,11 +5,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from processes import processes_of_session, wait_for
 from scripted import SUITE, RunSuite
 
 
@@ -35,7 +34,7 @@ def test_a_step_that_fails_fails_its_own_test_only(
     assert says in run.failures["test_step[one]"]
     assert "1 pass" in run.output
     assert session.read_bytes() == before
-    assert run.sessions == [session]
+    assert cases_of(run.sessions[-1]) == ["test_suite.py::test_step[two]"]
 
 
 @pytest.mark.parametrize("how", [("-n2",), ("--benchmark-disable",)])
@@ -100,14 +99,14 @@ def test_no_terminal_is_no_excuse(run_suite: RunSuite) -> None:
 
 def test_what_cannot_be_sent_to_a_launch_is_said(run_suite: RunSuite) -> None:
     suite = run_suite().folder / "test_suite.py"
-    suite.write_text(SUITE.replace("bench(PREPARE.get(kind, prepare), name)",
-                                   "bench(lambda name: prepare(name), name)"))  # fmt: skip
+    unsendable = "bench(lambda name: prepare(name), name)"
+    suite.write_text(SUITE.replace("bench(prepare, name)", unsendable))
     assert "give bench a function of a module" in run_suite().failures["test_step[one]"]
 
 
 def test_two_tests_of_one_id_are_refused(run_suite: RunSuite) -> None:
     suite = run_suite().folder / "test_suite.py"
-    suite.write_text(SUITE.replace("prepare), name)", "prepare), name, case_id='same')"))
+    suite.write_text(SUITE.replace("bench(prepare, name)", "bench(prepare, name, case_id='same')"))
     run = run_suite("--gate=off")
     assert list(run.failures) == ["test_step[two]"]
     assert "measured twice" in run.failures["test_step[two]"]
@@ -129,26 +128,6 @@ def test_ctrl_c_ends_the_launch_and_keeps_what_was_measured(run_suite: RunSuite)
     wait_for(lambda: not processes_of_session(pytest_run.pid))
     (session,) = folder.glob("gate_baselines/*/*.json")
     assert len(json.loads(session.read_text())["benchmarks"]) == 1
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def processes_of_session(leader: int) -> list[str]:
-    """Return a session's living processes; /proc/PID/stat has state, parent, group, session."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, _, session = stat.read_text().rpartition(")")[2].split()[:4]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(session) == leader and state != "Z":
-            found.append(stat.parent.name)
-    return found
 
 
 FULL_DISK = """
@@ -174,3 +153,8 @@ def test_a_full_disk_is_said_and_costs_no_earlier_baseline(run_suite: RunSuite) 
     assert "cannot write baselines" in done.stdout
     assert first.sessions[0].read_bytes() == before
     assert [file.name for file in first.sessions[0].parent.iterdir()] == ["0001_gate.json"]
+
+
+def cases_of(session: Path) -> list[str]:
+    rows = json.loads(session.read_text())["benchmarks"]
+    return [row["extra_info"]["case_id"] for row in rows]

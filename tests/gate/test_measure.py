@@ -1,12 +1,21 @@
 """Timing itself, under a fake clock: what is inside a block's time and what is not."""
 
+import gc
+import os
 from collections.abc import Callable
+from dataclasses import replace
+from math import log
+from time import perf_counter_ns
 
 import pytest
 
-from hpml_gate.measure import Plan, calibrate, measure_launch, time_block, warm_up
+from hpml_gate.diagnostics import Counters, Disturbance, between, name
+from hpml_gate.measure import Plan, calibrate, time_block, warm_up
+from hpml_gate.pairs import Pair
 from hpml_gate.protocol import BlockTime, Clock, FunctionStep
+from hpml_gate.quiet import cpus_of_launch
 from hpml_gate.samples import Launch, Samples
+from hpml_gate.self_test import slowed
 
 
 class FakeTime:
@@ -51,7 +60,22 @@ class AsynchronousDevice:
 
 def test_a_block_is_what_its_iterations_take() -> None:
     time = FakeTime()
-    assert time.timer(time.work(7), None, 10) == BlockTime(ns=70, wall_ns=70)
+    block = time.timer(time.work(7), None, 10)
+    assert (block.ns, block.wall_ns) == (70, 70)
+
+
+def test_nothing_is_collected_inside_a_block_and_the_collector_is_on_after_it() -> None:
+    seen: list[bool] = []
+    time_block(lambda: seen.append(gc.isenabled()), None, 2)
+    assert seen == [False, False]
+    assert gc.isenabled()
+
+
+def test_a_block_counts_its_page_faults_and_its_own_cpu_time() -> None:
+    touched: list[bytearray] = []
+    block = time_block(lambda: touched.append(bytearray(64 * 2**20)), None, 1)
+    assert block.page_faults > 0
+    assert 0 < block.cpu_ns <= 10 * block.wall_ns
 
 
 def test_work_queued_before_a_block_is_not_in_its_time() -> None:
@@ -66,7 +90,8 @@ def test_the_device_is_waited_for() -> None:
     time = FakeTime()
     device = AsynchronousDevice(time, step_ns=100)
     assert time.timer(device.launch, None, 5).ns == 5
-    assert time.timer(device.launch, device, 5) == BlockTime(ns=500, wall_ns=505)
+    block = time.timer(device.launch, device, 5)
+    assert (block.ns, block.wall_ns) == (500, 505)
 
 
 def test_a_slow_first_call_moves_neither_the_block_size_nor_the_samples() -> None:
@@ -76,10 +101,9 @@ def test_a_slow_first_call_moves_neither_the_block_size_nor_the_samples() -> Non
     def run() -> None:
         time.now_ns += next(durations, 1000)
 
-    plan = Plan(blocks=4, block_ns=1_000_000, warmup_ns=10_000)
-    launch = measure_launch(FunctionStep(run=run), plan, time.timer)
-    assert launch.iterations == 1000
-    assert launch.step_ns == [1000.0] * 4
+    plan, step = Plan(block_ns=1_000_000, warmup_ns=10_000), FunctionStep(run=run)
+    warm_up(step, plan, time.timer)
+    assert calibrate(step, plan, time.timer) == 1000
 
 
 @pytest.mark.parametrize(("step_ns", "iterations"), [(10, 100), (1000, 1), (5000, 1)])
@@ -89,21 +113,31 @@ def test_calibration_fills_a_block(step_ns: int, iterations: int) -> None:
     assert calibrate(step, Plan(block_ns=1000), time.timer) == iterations
 
 
-def test_calibration_is_left_to_the_first_launch() -> None:
-    time = FakeTime()
-    step = FunctionStep(run=time.work(10))
-    assert measure_launch(step, Plan(iterations=7, warmup_ns=10), time.timer).iterations == 7
-
-
 def test_warming_up_goes_on_for_its_time() -> None:
     time = FakeTime()
     warm_up(FunctionStep(run=time.work(100)), Plan(warmup_steps=3, warmup_ns=1000), time.timer)
     assert 1300 <= time.now_ns <= 3000
 
 
+QUIET = Disturbance(
+    busy_share=0.5, own_share=0.5, steal_share=0, preemptions_per_s=0, page_faults_per_block=0
+)
+
+
+def launch_of_blocks(blocks: tuple[tuple[BlockTime, ...], ...], iterations: int) -> Launch:
+    return Launch(
+        iterations=iterations,
+        blocks=blocks,
+        effective={"dtype": "float32"},
+        items_per_step=4,
+        metrics={},
+        disturbance=QUIET,
+    )
+
+
 def test_a_world_is_as_fast_as_its_slowest_rank() -> None:
     blocks = ((BlockTime(ns=10, wall_ns=12), BlockTime(ns=30, wall_ns=36)),) * 3
-    launch = Launch(iterations=2, blocks=blocks, effective={}, items_per_step=8)
+    launch = launch_of_blocks(blocks, iterations=2)
     assert launch.step_ns == [15.0] * 3
     assert launch.skew_ns == 10.0
     assert launch.wall_over_device == pytest.approx(1.2)
@@ -111,12 +145,7 @@ def test_a_world_is_as_fast_as_its_slowest_rank() -> None:
 
 def test_samples_keep_every_block_and_derive_the_rest() -> None:
     launches = [
-        Launch(
-            iterations=1,
-            blocks=tuple((BlockTime(ns=ns, wall_ns=ns),) for ns in times),
-            effective={"dtype": "float32"},
-            items_per_step=4,
-        )
+        launch_of_blocks(tuple((BlockTime(ns=ns, wall_ns=ns),) for ns in times), iterations=1)
         for times in ([1, 2, 9], [3, 4, 5])
     ]
     samples = Samples.of("case", launches)
@@ -125,3 +154,47 @@ def test_samples_keep_every_block_and_derive_the_rest() -> None:
     assert samples.median_ns == 3
     assert samples.items_per_s == pytest.approx(4 / 3 * 1e9)
     assert samples.effective["dtype"] == "float32"
+
+
+def test_a_pair_is_the_median_over_its_turns_of_head_over_base() -> None:
+    """A steady drift over a turn cancels: base, head, head, base take 10, 22, 24, 13."""
+    base = launch_of_blocks(tuple((BlockTime(ns=ns, wall_ns=ns),) for ns in (10, 13)), iterations=1)
+    head = launch_of_blocks(tuple((BlockTime(ns=ns, wall_ns=ns),) for ns in (22, 24)), iterations=1)
+    pair = Pair(base=base, head=head)
+    assert pair.log_ratio == pytest.approx(log(22 * 24 / (10 * 13)) / 2)
+
+
+def test_each_launch_gets_its_own_cpus_in_turn() -> None:
+    there = sorted(os.sched_getaffinity(0))
+    assert cpus_of_launch(0, None) == there
+    assert [cpus_of_launch(number, 1) for number in range(len(there))] == [[cpu] for cpu in there]
+    assert cpus_of_launch(3, len(there) + 5) == there
+
+
+def test_a_disturbed_launch_says_by_what() -> None:
+    before, after = Counters(busy=0, idle=0, steal=0), Counters(busy=900, idle=50, steal=50)
+    block = BlockTime(ns=10**9, wall_ns=10**9, cpu_ns=10**9, page_faults=50, preemptions=30)
+    named = name([between(before, after, [(block,)])])
+    assert "other processes used 80%" in named
+    assert "hypervisor took 5%" in named
+    assert "preempted 30 times a second" in named
+    assert "50 page faults" in named
+    assert name([QUIET]) == ""
+
+
+def test_a_throttled_gpu_is_named_and_an_idle_one_is_not() -> None:
+    hot = replace(QUIET, gpus=("1200 MHz, 88, 0x0000000000000040",))
+    idle = replace(QUIET, gpus=("345 MHz, 30, 0x0000000000000001",))
+    assert "GPU throttled (1200 MHz" in name([hot])
+    assert name([idle]) == ""
+
+
+def test_a_planted_share_is_added_to_what_the_block_took() -> None:
+    taken_ns = []
+
+    def run() -> None:
+        start_ns = perf_counter_ns()
+        sum(range(10_000))
+        taken_ns.append(perf_counter_ns() - start_ns)
+
+    assert slowed(0.5, run, None, 20).ns >= 1.5 * sum(taken_ns)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from hpml_gate.verdict import Verdict, compare, is_steady
+from hpml_gate.verdict import Verdict, against_sessions, is_steady
 
 MARGIN = 0.10
 LAUNCHES = 4
@@ -14,7 +14,7 @@ STEADY = [1.00, 1.01, 0.99, 1.00]
 
 
 def judge(now: list[float], baseline: list[float]) -> Verdict:
-    return compare("case", now, baseline, MARGIN)
+    return against_sessions("case", now, [baseline], margin=MARGIN)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,164 @@
+"""The rules by which pairs are judged, run on scripted launches: how often they are wrong."""
+
+from collections.abc import Iterator
+from math import log
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from hpml_gate import trial
+from hpml_gate.error_rates import Observation, gate_rate, rule_rate, run_trial, table
+from hpml_gate.rules import RULES
+from hpml_gate.statistics import holm, of_pairs
+from hpml_gate.verdict import of_screening, of_trial
+
+MARGIN = 0.03
+BUDGET = trial.Budget.of(60.0)
+LAUNCH_S = 2.0
+
+
+def draws(
+    generator: np.random.Generator, slowdown: float, scatter: float
+) -> Iterator[tuple[float, float]]:
+    spent_s = 0.0
+    while True:
+        spent_s += LAUNCH_S
+        yield log(1 + slowdown) + scatter * generator.standard_normal(), spent_s
+
+
+def is_found(generator: np.random.Generator, slowdown: float, scatter: float) -> bool:
+    """Screen and confirm one case as the gate does."""
+    screened = trial.screen(draws(generator, slowdown, scatter), MARGIN, BUDGET.screen_s)
+    if screened.is_clear or screened.estimate.ratio <= 1:
+        return False
+    outcome = trial.confirm(draws(generator, slowdown, scatter), MARGIN, BUDGET.confirm_s)
+    return of_trial("case", outcome, outcome.p_value, MARGIN).status == "slower"
+
+
+@pytest.mark.parametrize("scatter", [0.002, 0.01, 0.03, 0.10])
+def test_no_change_fails_at_most_once_in_a_hundred_runs(scatter: float) -> None:
+    """A run of twelve cases, Holm over its suspects; on quiet and on very noisy machines."""
+    generator = np.random.default_rng(1)
+    runs, alarms = 200, 0
+    for _ in range(runs):
+        suspects = {}
+        for case in range(12):
+            screened = trial.screen(draws(generator, 0.0, scatter), MARGIN, BUDGET.screen_s)
+            if not screened.is_clear and screened.estimate.ratio > 1:
+                again = draws(generator, 0.0, scatter)
+                suspects[str(case)] = trial.confirm(again, MARGIN, BUDGET.confirm_s)
+        adjusted = holm({name: outcome.p_value for name, outcome in suspects.items()})
+        alarms += any(
+            of_trial(name, outcome, adjusted[name], MARGIN).status == "slower"
+            for name, outcome in suspects.items()
+        )
+    assert binomtest(alarms, runs, 0.01, alternative="greater").pvalue > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("slowdown", "scatter", "power"), [(0.02, 0.010, 0.95), (0.03, 0.010, 0.99), (0.05, 0.02, 0.99)]
+)
+def test_a_slowdown_is_found(slowdown: float, scatter: float, power: float) -> None:
+    generator = np.random.default_rng(2)
+    trials = 300
+    found = sum(is_found(generator, slowdown, scatter) for _ in range(trials))
+    assert binomtest(found, trials, power, alternative="less").pvalue > 1e-3
+
+
+def test_a_clear_pass_is_cheap() -> None:
+    generator = np.random.default_rng(3)
+    outcome = trial.screen(draws(generator, 0.0, 0.003), MARGIN, BUDGET.screen_s)
+    assert outcome.is_clear
+    assert outcome.launches == trial.FEWEST_TO_CLEAR
+    assert of_screening("case", outcome, MARGIN).status == "pass"
+
+
+def test_a_large_slowdown_ends_the_confirmation_early() -> None:
+    generator = np.random.default_rng(4)
+    outcome = trial.confirm(draws(generator, 0.5, 0.01), MARGIN, BUDGET.confirm_s)
+    assert outcome.launches == trial.FEWEST_TO_STOP_EARLY
+
+
+def test_the_budget_is_not_passed() -> None:
+    generator = np.random.default_rng(5)
+    outcome = trial.confirm(draws(generator, 0.0, 0.3), MARGIN, BUDGET.confirm_s)
+    assert BUDGET.confirm_s - LAUNCH_S <= outcome.launches * LAUNCH_S <= BUDGET.confirm_s
+
+
+def test_too_many_suspects_cost_certainty() -> None:
+    """What is significant alone need not be among many: that is what Holm is for."""
+    outcome = trial.Outcome(
+        estimate=of_pairs([0.02, 0.05, 0.03, 0.06, 0.025]),
+        launches=5,
+        is_clear=False,
+        p_value=0.004,
+    )
+    assert of_trial("case", outcome, outcome.p_value, MARGIN).status == "slower"
+    assert of_trial("case", outcome, 10 * outcome.p_value, MARGIN).status == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("log_ratios", "alarm"),
+    [
+        ([0.05, 0.051, 0.049], True),
+        ([-0.05, -0.051, -0.049], True),
+        ([0.002, 0.0021, 0.0019], False),
+        ([0.05, -0.04, 0.02], False),
+    ],
+)
+def test_the_null_control_knows_a_difference_from_scatter(
+    log_ratios: list[float], *, alarm: bool
+) -> None:
+    assert trial.is_alarm(of_pairs(log_ratios), MARGIN) == alarm
+
+
+def observations(share: float, scatter: float, count: int = 30) -> list[Observation]:
+    generator = np.random.default_rng(round(share * 100))
+    times = 100 * np.exp(0.005 * generator.standard_normal((count, 2, 24)))
+    ratios = log(1 + share) + scatter * generator.standard_normal(count)
+    return [
+        Observation(
+            case_id="case",
+            is_loaded=False,
+            share=share,
+            log_ratio=float(ratio),
+            seconds=LAUNCH_S,
+            base_ns=base.tolist(),
+            head_ns=(head * np.exp(ratio)).tolist(),
+        )
+        for ratio, (base, head) in zip(ratios, times, strict=True)
+    ]
+
+
+def test_error_rates_are_what_the_launches_say() -> None:
+    null = observations(0.0, 0.008)
+    none, seconds = gate_rate(null, null, MARGIN, BUDGET)
+    assert none.rate == 0
+    assert seconds < 30
+    assert gate_rate(observations(0.05, 0.008), null, MARGIN, BUDGET)[0].rate > 0.95
+    mean_rule = rule_rate(RULES["pytest-benchmark mean:5%"], observations(0.10, 0.008))
+    assert (mean_rule.rate, mean_rule.high) == (1.0, 1.0)
+    assert mean_rule.low > 0.85
+
+
+def test_a_machine_that_differs_from_itself_raises_no_alarm() -> None:
+    """The pool of slowdowns is the null's own: base against base would show it too."""
+    slow = observations(0.05, 0.002)
+    generator = np.random.default_rng(6)
+    assert not run_trial(slow, slow, MARGIN, BUDGET, generator).is_slower
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_each_tools_rule_finds_a_fifth_and_nothing_in_equals(name: str) -> None:
+    rule = RULES[name]
+    base = [100.0 + number % 7 for number in range(40)]
+    assert rule(base, [1.2 * ns for ns in base[::-1]])
+    assert not rule(base, base[::-1])
+
+
+def test_the_table_names_each_case_and_every_tool() -> None:
+    text = "\n".join(table([*observations(0.0, 0.01), *observations(0.1, 0.01)], MARGIN, BUDGET))
+    assert "**case**, no load" in text
+    assert all(name in text for name in RULES)
+    assert text.count("\n| ") == 3
