@@ -48,7 +48,7 @@ class Baseline:
     test: str  # the pytest node id that recorded it
     sessions: Sequence[StoredSession]
     file: Path  # the newest
-    commit: str | None  # of the newest session
+    commit: str | None  # of the session that began this level
     is_dirty: bool  # whether that had changes beyond the commit
 
     @property
@@ -140,10 +140,15 @@ def _read_folder(folder: Path) -> dict[str, Baseline]:
         for case_id in retired:
             found.pop(case_id, None)
         for one in recorded:
-            earlier = found[one.case_id].sessions if one.case_id in {*added} & {*found} else []
-            sessions = [*earlier, *one.sessions][-MOST_SESSIONS:]
-            found[one.case_id] = replace(one, sessions=sessions)
+            level = found.get(one.case_id) if one.case_id in added else None
+            found[one.case_id] = one if level is None else _with_another(level, one)
     return found
+
+
+def _with_another(level: Baseline, one: Baseline) -> Baseline:
+    """Add a session to those of a level; the level stays that of the commit that began it."""
+    sessions = [*level.sessions, *one.sessions][-MOST_SESSIONS:]
+    return replace(one, sessions=sessions, commit=level.commit, is_dirty=level.is_dirty)
 
 
 def _read(file: Path) -> tuple[list[Baseline], list[str], list[str]]:

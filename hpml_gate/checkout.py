@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from hpml_gate.launch import Side
 
@@ -42,7 +42,7 @@ class Repository:
     def around(cls, folder: Path) -> "Repository":
         """Find the repository that ``folder`` lies in."""
         try:
-            return cls(root=Path(_git(folder, "rev-parse", "--show-toplevel")))
+            return cls(root=Path(_git(folder, "rev-parse", "--show-toplevel")).resolve())
         except (BaseError, FileNotFoundError):
             raise BaseError(
                 f"{folder} lies in no git checkout, so there is no base commit to compare with"
@@ -73,6 +73,7 @@ class Base:
     """A base commit, checked out in a folder that goes when :meth:`close` is called."""
 
     repository: Repository
+    project: Path  # the folder of the checkout under test that declares its dependencies
     commit: str
     install: str  # how its environment is made, if it needs one: arguments of its python
     _folder: Path = field(init=False)
@@ -80,7 +81,7 @@ class Base:
     def __post_init__(self) -> None:
         """Check the commit out."""
         _sweep(self.repository)
-        self._folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")).resolve()
         try:
             _git(self.repository.root, "worktree", "add", "--detach", str(self.root), self.commit)
             self._check_interpreter()
@@ -103,25 +104,30 @@ class Base:
         return Side(
             name="base",
             python=own or sys.executable,
-            path=self.path(),
-            keeps_own_path=own is not None,
+            path=self.path(alone=own is not None),
+            has_own_packages=own is not None,
             folder=self.there(Path.cwd()),
+            root=str(self._folder),
             foreign=str(self.repository.root) + os.sep,
         )
 
     @property
     def needs_environment(self) -> bool:
         """Whether base and head declare different dependencies."""
-        return _dependencies(self.root) != _dependencies(self.repository.root)
+        return _dependencies(self.there(self.project)) != _dependencies(self.project)
 
-    def path(self) -> list[str]:
-        """Return this process's ``sys.path`` as the base would have it."""
-        mapped = [self._mapped(entry) for entry in sys.path]
+    def path(self, *, alone: bool) -> list[str]:
+        """Return this process's ``sys.path`` as the base would have it.
+
+        Where it is left ``alone`` with an environment of its own, nothing from outside the checkout.
+        """
+        mapped = [self._mapped(entry) for entry in sys.path if not alone or self._is_ours(entry)]
         own = [str(self._folder / "gate"), str(self.root)]
         return [*own, *dict.fromkeys(entry for entry in mapped if entry is not None)]
 
     def there(self, path: Path) -> Path:
         """Return where the base has what the checkout has at ``path``."""
+        path = path.resolve()
         if not path.is_relative_to(self.repository.root):
             return path
         moved = self.root / path.relative_to(self.repository.root)
@@ -132,21 +138,30 @@ class Base:
         shutil.rmtree(self._folder, ignore_errors=True)
         with suppress(BaseError):
             _git(self.repository.root, "worktree", "unlock", str(self.root))
-        _git(self.repository.root, "worktree", "prune")
+        with suppress(BaseError):
+            _git(self.repository.root, "worktree", "prune")
 
     def _mapped(self, entry: str) -> str | None:
         """Move a path entry into the worktree; one that the base has not is left out."""
         path = Path(entry).resolve()
-        installed = path.is_relative_to(sys.prefix) or path.is_relative_to(sys.base_prefix)
-        if installed or not path.is_relative_to(self.repository.root):
-            return entry
+        if not self._is_ours(entry):
+            return str(path)
         moved = self.root / path.relative_to(self.repository.root)
         return str(moved) if moved.exists() else None
 
+    def _is_ours(self, entry: str) -> bool:
+        """Say whether a path entry is code of the checkout, not an environment that lies in it."""
+        inside = Path(entry).resolve().is_relative_to(self.repository.root)
+        return inside and not _is_installed(entry)
+
     def _check_interpreter(self) -> None:
-        wanted = _project(self.root).get("requires-python", "")
+        wanted = _project(self.there(self.project)).get("requires-python", "")
         running = ".".join(map(str, sys.version_info[:3]))
-        if not SpecifierSet(wanted).contains(running, prereleases=True):
+        try:
+            fits = SpecifierSet(wanted).contains(running, prereleases=True)
+        except InvalidSpecifier as error:
+            raise BaseError(f"base {self.commit[:12]}: requires-python: {error}") from None
+        if not fits:
             raise BaseError(
                 f"base {self.commit[:12]} requires Python {wanted}, this is {running}: times of "
                 "different interpreters are not compared. Run with an interpreter that both support"
@@ -159,24 +174,34 @@ class Base:
         return str(python)
 
     def _run(self, command: Sequence[str]) -> None:
-        done = subprocess.run(  # noqa: S603  the user's own command
-            command, cwd=self.root, capture_output=True, text=True, check=False, timeout=INSTALL_S
+        why = (
+            f"the environment of base {self.commit[:12]}, whose dependencies differ, cannot be "
+            f"made: {shlex.join(command)} (ini: gate_base_install)"
         )
-        if done.returncode:
-            raise BaseError(
-                f"the environment of base {self.commit[:12]}, whose dependencies differ, cannot be "
-                f"made: {shlex.join(command)} (ini: gate_base_install) ended with status "
-                f"{done.returncode}\n{(done.stdout + done.stderr)[-2000:]}"
+        try:
+            done = subprocess.run(  # noqa: S603  the user's own command
+                command,
+                cwd=self.there(self.project),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=INSTALL_S,
             )
+        except subprocess.TimeoutExpired:
+            raise BaseError(f"{why} took more than {INSTALL_S} s") from None
+        if done.returncode:
+            said = (done.stdout + done.stderr)[-2000:]
+            raise BaseError(f"{why} ended with status {done.returncode}: {said}")
 
 
 @dataclass(kw_only=True)
 class Bases:
     """The base commits of a run; each is checked out once, and all go with :meth:`close`."""
 
-    folder: Path  # anywhere in the checkout under test
+    folder: Path  # of the project, in the checkout under test
     install: str
     _made: dict[str, Base] = field(default_factory=dict)
+    _unusable: dict[str, BaseError] = field(default_factory=dict)
 
     @cached_property
     def repository(self) -> Repository:
@@ -195,13 +220,22 @@ class Bases:
         """Return a commit's checkout."""
         if commit not in self._made:
             self._made[commit] = Base(
-                repository=self.repository, commit=commit, install=self.install
+                repository=self.repository,
+                project=self.folder,
+                commit=commit,
+                install=self.install,
             )
         return self._made[commit]
 
     def side(self, commit: str) -> Side:
-        """Return how workers find a commit's code."""
-        return self.base(commit).side
+        """Return how workers find a commit's code; what failed once is not tried again."""
+        if commit in self._unusable:
+            raise self._unusable[commit]
+        try:
+            return self.base(commit).side
+        except BaseError as error:
+            self._unusable[commit] = error
+            raise
 
     def close(self) -> None:
         """Remove all worktrees."""
@@ -210,12 +244,22 @@ class Bases:
         self._made.clear()
 
 
-def _project(root: Path) -> dict[str, Any]:
+def _is_installed(entry: str) -> bool:
+    """Say whether a path entry is of this interpreter or of its environment."""
+    path = Path(entry).resolve()
+    homes = (Path(prefix).resolve() for prefix in (sys.prefix, sys.base_prefix))
+    return any(path.is_relative_to(home) for home in homes)
+
+
+def _tables(root: Path) -> dict[str, Any]:
     try:
-        text = (root / "pyproject.toml").read_text(encoding="utf-8")
-        project: dict[str, Any] = tomllib.loads(text).get("project", {})
+        return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     except (FileNotFoundError, tomllib.TOMLDecodeError):
         return {}
+
+
+def _project(root: Path) -> dict[str, Any]:
+    project: dict[str, Any] = _tables(root).get("project", {})
     return project
 
 
@@ -223,6 +267,7 @@ def _dependencies(root: Path) -> dict[str, Any]:
     """Return what decides on the packages that a checkout runs with."""
     keys = ("dependencies", "optional-dependencies", "requires-python")
     declared = {key: _project(root).get(key) for key in keys}
+    declared["dependency-groups"] = _tables(root).get("dependency-groups")
     files = {file.name: file.read_bytes() for one in DEPENDENCY_FILES for file in root.glob(one)}
     return {**declared, **files}
 

@@ -43,6 +43,10 @@ def _comment(run: Run) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for case, one in sorted(rows, key=lambda row: -(row[1]["ratio"] or 0.0)):
         yield _row(case, one, run["confidence"])
+    judged = {case["test"] for case in run["cases"] if case["verdicts"][0]["ratio"] is not None}
+    yield from (
+        f"\nFailed without a verdict: `{test}`" for test in run["failed"] if test not in judged
+    )
     yield from (f"\n{note}" for note in run["notes"])
 
 

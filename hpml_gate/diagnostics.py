@@ -1,5 +1,6 @@
 """What disturbed a launch: kept beside its times, and named when they decide nothing."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -12,6 +13,8 @@ from hpml_gate.protocol import BlockTime
 
 # Where one of these is passed, it is named: others' use of the CPUs, steal, preemptions a second.
 MUCH_OTHERS, MUCH_STEAL, MANY_PREEMPTIONS, MANY_FAULTS = 0.10, 0.02, 20.0, 10.0
+CLOCK_VARIES = 1.05
+SMI_S = 20
 GPU_QUERY = "clocks.sm,temperature.gpu,clocks_throttle_reasons.active"
 
 
@@ -43,6 +46,7 @@ class Disturbance:
     steal_share: float
     preemptions_per_s: float
     page_faults_per_block: float
+    cpu_mhz: float | None = None  # mean over the CPUs, where the machine tells
     gpus: Sequence[str] = ()
 
     @property
@@ -66,6 +70,7 @@ def between(
         steal_share=steal / ticks,
         preemptions_per_s=sum(rank.preemptions for rank in ranks) / wall_s,
         page_faults_per_block=median(rank.page_faults for rank in ranks),
+        cpu_mhz=_cpu_mhz(),
         gpus=gpu_states(),
     )
 
@@ -85,8 +90,18 @@ def name(disturbances: Sequence[Disturbance]) -> str:
         found.append(f"the step was preempted {preemptions:.0f} times a second")
     if faults > MANY_FAULTS:
         found.append(f"{faults:.0f} page faults in a block")
+    clocks = [one.cpu_mhz for one in disturbances if one.cpu_mhz]
+    if clocks and max(clocks) > CLOCK_VARIES * min(clocks):
+        found.append(f"the CPUs' clock went from {min(clocks):.0f} to {max(clocks):.0f} MHz")
     found += sorted({f"GPU throttled ({gpu})" for one in disturbances for gpu in _throttled(one)})
     return "; ".join(found)
+
+
+def _cpu_mhz() -> float | None:
+    """Return the mean clock that /proc/cpuinfo shows; some virtual machines show a constant."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    clocks = [float(line.partition(":")[2]) for line in lines if line.startswith("cpu MHz")]
+    return sum(clocks) / len(clocks) if clocks else None
 
 
 @cache
@@ -98,24 +113,23 @@ def gpu_states() -> tuple[str, ...]:
     """Return clock, temperature and throttle reasons of each NVIDIA GPU, by its driver's tool."""
     if (tool := _smi()) is None:
         return ()
-    answer = subprocess.run(  # noqa: S603  a fixed command
-        [tool, f"--query-gpu={GPU_QUERY}", "--format=csv,noheader"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    command = [tool, f"--query-gpu={GPU_QUERY}", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(  # noqa: S603  a fixed command
+            command, capture_output=True, text=True, check=False, timeout=SMI_S
+        )
+    except subprocess.TimeoutExpired:
+        return ()
     return tuple(answer.stdout.splitlines()) if answer.returncode == 0 else ()
 
 
 def _throttled(disturbance: Disturbance) -> list[str]:
     """Return the GPUs held back by power, heat or hardware; being idle (0x1) is no reason."""
     idle = 1
-    return [gpu for gpu in disturbance.gpus if int(gpu.rpartition(",")[2], 16) & ~idle]
+    told = [gpu for gpu in disturbance.gpus if "0x" in gpu]  # some GPUs say [N/A]
+    return [gpu for gpu in told if int(gpu.rpartition(",")[2], 16) & ~idle]
 
 
 @cache
 def _ticks_per_s() -> int:
-    import os
-
     return os.sysconf("SC_CLK_TCK")

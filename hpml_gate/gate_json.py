@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from hpml_gate.protocol import TIME
 from hpml_gate.session import GateSession
-from hpml_gate.verdict import CONFIDENCE, TIME, Verdict
+from hpml_gate.verdict import CONFIDENCE, Verdict
 
 SCHEMA_VERSION = 1
 
@@ -25,7 +26,7 @@ def of(gate: GateSession, document: Mapping[str, Any]) -> dict[str, Any]:
         "confidence": CONFIDENCE,
         "notes": gate.notes,
         "cases": [_case(gate, test, case_id) for test, case_id in gate.cases.items()],
-        "missing": [one.case_id for one in gate.missing],
+        "failed": sorted(gate.failed),
     }
 
 

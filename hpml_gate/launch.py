@@ -44,9 +44,10 @@ class Side:
     name: str = "head"
     python: str = sys.executable
     path: Sequence[str] = field(default_factory=lambda: tuple(sys.path))
-    keeps_own_path: bool = False  # the interpreter's own path stays, behind this one
+    has_own_packages: bool = False  # those of the interpreter, found behind this path
     folder: Path | None = None  # where its processes start; None: where this one is
-    foreign: str | None = None  # a folder that nothing may be imported from, but for the gate
+    root: str = ""  # where its own code lies
+    foreign: str | None = None  # a folder that nothing else may be imported from, but the gate
 
 
 @dataclass(kw_only=True)
@@ -76,7 +77,7 @@ class Worker:
         self._patience = patience
         with self._told_of_death():
             self._channel = gateway.remote_exec(BOOTSTRAP)
-            self._channel.send(([*side.path], side.keeps_own_path))
+            self._channel.send(([*side.path], side.has_own_packages))
         greeting: Greeting = self.ask("greet")
         self.python = greeting.python
         self._pid = greeting.pid
@@ -110,7 +111,9 @@ class Worker:
 
     def check_origin(self) -> None:
         """Raise if this side computes with the other's code: the comparison would be vacuous."""
-        if self.side.foreign and (file := self.ask("stray_module", self.side.foreign)):
+        if self.side.foreign and (
+            file := self.ask("stray_module", self.side.foreign, self.side.root)
+        ):
             raise self._error(
                 "error", f"the {self.side.name} imported {file}, which is not its own"
             )
@@ -188,6 +191,8 @@ def _packed(order: Order) -> bytes:
 def _specification(side: Side, cpu_count: int | None) -> str:
     """Return a command for the side's interpreter, its environment set before it starts."""
     assignments = [f"{name}={value}" for name, value in quiet.environment(cpu_count).items()]
+    if side.has_own_packages:
+        assignments = ["-u", "PYTHONPATH", *assignments]
     folder = f"//chdir={side.folder}" if side.folder else ""
     return f"popen//python={shlex.join(['env', *assignments, side.python])}{folder}"
 

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Collection, Iterable
 from fnmatch import fnmatch
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hpml_gate.baselines import Baseline
-from hpml_gate.checkout import Base
+from hpml_gate.checkout import Base, BaseError
 from hpml_gate.listing import LISTING
 from hpml_gate.session import GateSession
 
@@ -32,8 +31,21 @@ def find_missing(
         for one in baselines
         if one.test not in known_tests
         and _is_in_scope(config, one.test)
+        and not is_left_out(config, one.test)
         and not config.hook.pytest_gate_left_out(config=config, case_id=one.case_id)
     ]
+
+
+def is_left_out(config: pytest.Config, test: str) -> bool:
+    """Say whether an option of pytest's own keeps a test from being collected at all."""
+    if config.getoption("lf", default=False):
+        return True
+    path = config.rootpath / test.partition("::")[0]
+    ignored = [config.invocation_params.dir / one for one in config.getoption("ignore") or ()]
+    patterns = config.getoption("ignore_glob") or ()
+    return any(path.is_relative_to(one.resolve()) for one in ignored) or any(
+        fnmatch(str(path), str(config.invocation_params.dir / one)) for one in patterns
+    )
 
 
 def _is_in_scope(config: pytest.Config, test: str) -> bool:
@@ -80,53 +92,63 @@ def missing_message(baseline: Baseline, why: str) -> str:
 def find_missing_of_base(gate: GateSession, known_tests: Collection[str]) -> dict[str, str]:
     """Return the tests that the base measures and this run does not know, each with why it fails.
 
-    A base whose tests cannot be collected lacks them all; :attr:`GateSession.notes` says so.
+    Where the base's tests cannot all be collected, the run's notes say so.
     """
     base = gate.bases.base(gate.base_commit)
     tests, problem = _tests_of(base, gate)
+    retired = gate.settings.retired
+    if base.commit == base.repository.commit("HEAD") and not base.repository.changed_files():
+        gate.notes.append("the base is what is checked out: the same is compared with the same")
+    gate.base_tests = [one for one in tests if not any(fnmatch(one, two) for two in retired)]
     if problem:
-        gate.notes.append(f"the base's tests cannot be collected, so none is missed: {problem}")
+        gate.notes.append(
+            f"the base's tests cannot all be collected, so some may be missing: {problem}"
+        )
     return {
         test: (
             f"missing: {test} is measured at the base {base.commit[:12]} but no test measures it "
             "any more. Bring the test back, or add it to gate_retired in the ini file"
         )
-        for test in tests
-        if test not in known_tests
-        and not any(fnmatch(test, pattern) for pattern in gate.settings.retired)
+        for test in gate.base_tests
+        if test not in known_tests and not is_left_out(gate.config, test)
     }
 
 
 def _tests_of(base: Base, gate: GateSession) -> tuple[list[str], str]:
     """Collect the base's own tests with this run's arguments, in a process of its own."""
+    try:
+        side = gate.bases.side(base.commit)
+    except BaseError as error:
+        return [], str(error)
     here = gate.config.invocation_params.dir
     arguments = [_there(str(one), here, base) for one in gate.config.invocation_params.args]
     with tempfile.NamedTemporaryFile("r", suffix=".json", encoding="utf-8") as listing:
-        done = subprocess.run(  # noqa: S603
-            [sys.executable, "-m", "pytest", "-p", "hpml_gate.listing", "-p", "no:cacheprovider",
-             *arguments, "--collect-only", "-q"],
-            cwd=base.there(here),
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(base.path()[:2]),
-                 LISTING: listing.name},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=COLLECT_S,
-        )  # fmt: skip
-        listed = listing.read()
-    if not listed:
-        return [], " ".join((done.stderr or done.stdout).split())[-300:]
-    tests: list[str] = json.loads(listed)
-    return tests, ""
+        command = [side.python, "-m", "pytest", "-p", "hpml_gate.listing", *arguments]
+        try:
+            done = subprocess.run(  # noqa: S603
+                [*command, "--collect-only", "-q"],
+                cwd=base.there(here),
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(side.path),
+                     LISTING: listing.name},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=COLLECT_S,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return [], f"it took more than {COLLECT_S} s"
+        tests: list[str] = json.loads(listing.read() or "[]")
+    complete = done.returncode in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+    return tests, "" if complete else " ".join((done.stderr or done.stdout).split())[-300:]
 
 
 def _there(argument: str, here: Path, base: Base) -> str:
-    """Let a path in an argument mean the base's file, or the same one where the base has none."""
+    """Let a path in an argument mean the base's own, and one outside the checkout the same."""
     option, equals, value = argument.rpartition("=")
     path, colons, name = value.partition("::")
-    if not path or path.startswith("-") or not (here / path).exists():
+    if os.sep not in path or not (here / path).exists():
         return argument
-    inside = Path(os.path.relpath((here / path).resolve(), base.repository.root))
-    known = not inside.is_relative_to("..") and (base.root / inside).exists()
-    target = base.root / inside if known else (here / path).resolve()
+    target = (here / path).resolve()
+    if target.is_relative_to(base.repository.root):
+        target = base.root / target.relative_to(base.repository.root)
     return f"{option}{equals}{target}{colons}{name}"

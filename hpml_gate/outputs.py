@@ -10,9 +10,10 @@ from hpml_gate import ci_formats, error_rates, gate_json
 from hpml_gate import pytest_benchmark_adapter as adapter
 from hpml_gate.baselines import MOST_SESSIONS, BaselineError
 from hpml_gate.pictures import draw_comparison
+from hpml_gate.protocol import TIME
 from hpml_gate.session import GateSession
 from hpml_gate.settings import PAIRED_MARGIN
-from hpml_gate.verdict import TIME, Status
+from hpml_gate.verdict import Status
 
 Document = Mapping[str, Any]  # pytest-benchmark's JSON
 Steps = Sequence[Sequence[float]]  # launches x blocks, nanoseconds per step
@@ -38,7 +39,8 @@ def write(gate: GateSession) -> Outputs:
         return outputs
     document = adapter.document(gate.config, gate.machine_info)
     # The dearest first: times cannot be had again, pictures can.
-    for part in (_write_results, _record, _write_formats, _write_self_test, _draw):
+    formats = _write_self_test if gate.observations else _write_formats
+    for part in (_write_results, _record, formats, _draw):
         try:
             part(gate, document, outputs)
         except BaselineError as error:
@@ -66,7 +68,7 @@ def _write_formats(gate: GateSession, document: Document, outputs: Outputs) -> N
 
 
 def _write_self_test(gate: GateSession, _: Document, outputs: Outputs) -> None:
-    if outputs.results is None or not gate.observations:
+    if outputs.results is None:
         return
     margin, budget = gate.settings.margin or PAIRED_MARGIN, gate.settings.budget
     raw = {
@@ -107,7 +109,8 @@ def _new_folder(parent: Path) -> Path:
 
 def _record(gate: GateSession, document: Document, outputs: Outputs) -> None:
     recorded = _passed_with(gate, "new")
-    added = [case for case in _passed_with(gate, "pass") if _has_room(gate, case)]
+    added = [case for case in _passed_with(gate, "pass") if _is_of_the_same_level(gate, case)]
+    added = [] if document["commit_info"].get("dirty") else added
     retired = [one.case_id for one in gate.missing] if gate.settings.mode == "record" else []
     if not recorded and not added and not retired:
         return
@@ -128,9 +131,12 @@ def _passed_with(gate: GateSession, status: Status) -> list[str]:
     ]
 
 
-def _has_room(gate: GateSession, case_id: str) -> bool:
-    """Say whether more sessions of a case are wanted, to know its drift."""
-    return len(gate.baselines.by_case[case_id].sessions) < MOST_SESSIONS
+def _is_of_the_same_level(gate: GateSession, case_id: str) -> bool:
+    """Say whether a session is wanted to know the drift by, and shows no change of its own."""
+    verdict = gate.verdicts[case_id]
+    shows_none = (verdict.low or 0) <= 1 <= (verdict.high or 0)
+    has_room = len(gate.baselines.by_case[case_id].sessions) < MOST_SESSIONS
+    return shows_none and has_room and case_id not in gate.confirmed
 
 
 def _draw(gate: GateSession, _: Document, outputs: Outputs) -> None:

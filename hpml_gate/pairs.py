@@ -5,7 +5,7 @@ their ratio. One side runs at a time: each block is asked for, and its end await
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,14 +14,15 @@ from random import Random
 from statistics import median
 
 from hpml_gate import quiet
-from hpml_gate.diagnostics import Counters, between
+from hpml_gate.diagnostics import Counters, Disturbance, between
 from hpml_gate.launch import LaunchError, Patience, Side, Worker, workers
 from hpml_gate.measure import PAIRED, time_block
-from hpml_gate.protocol import BlockTime, Timer
+from hpml_gate.protocol import TIME, BlockTime, Timer
 from hpml_gate.samples import Launch, launch_of
 from hpml_gate.worker import Order
 
 TURNS_NS = 1_200_000_000  # how long the turns of a launch may take, if that is not too few
+LONGEST_NS = 60_000_000_000
 FEWEST_TURNS, MOST_TURNS = 8, 60
 
 
@@ -47,6 +48,12 @@ class Pair:
         return median(self.log_ratios)
 
 
+def _turns(turn_ns: int) -> int:
+    """Return how many turns a launch takes; steps of seconds get fewer, or it would time out."""
+    wanted = min(MOST_TURNS, max(FEWEST_TURNS, round(TURNS_NS / turn_ns)))
+    return max(2, min(wanted, round(LONGEST_NS / turn_ns)))
+
+
 class Duel:
     """Both workers of a launch, warmed up, and the iterations of each block."""
 
@@ -58,22 +65,29 @@ class Duel:
             worker.ask("warm_up", PAIRED)
         self._iterations: int = base.ask("calibrate", PAIRED)
         block_ns = max(rank.wall_ns for rank in base.time(self._iterations))
-        self.turns = min(MOST_TURNS, max(FEWEST_TURNS, round(TURNS_NS / (4 * block_ns))))
+        self.turns = _turns(4 * block_ns)
 
     @property
     def seconds(self) -> float:
         """How long both have stood and been measured, warm-up included."""
         return time.monotonic() - self._start_s
 
-    def fight(self, turns: int, timer: Timer = time_block) -> Pair:
-        """Time ABBA or BAAB, drawn anew for each turn; ``timer`` is how the head's are timed."""
+    def check_origins(self) -> None:
+        """Raise if either side has by now imported the other's code."""
+        for worker in (self._base, self._head):
+            worker.check_origin()
+
+    def fight(
+        self, turns: int, base_timer: Timer = time_block, head_timer: Timer = time_block
+    ) -> Pair:
+        """Time ABBA or BAAB, drawn anew for each turn, each side by its timer."""
+        timers = {self._base: base_timer, self._head: head_timer}
         before = Counters.read()
         blocks: dict[Worker, list[tuple[BlockTime, ...]]] = {self._base: [], self._head: []}
         for _ in range(turns):
             first, second = self._order.sample([self._base, self._head], k=2)
             for worker in (first, second, second, first):
-                how = timer if worker is self._head else time_block
-                blocks[worker].append(tuple(worker.time(self._iterations, how)))
+                blocks[worker].append(tuple(worker.time(self._iterations, timers[worker])))
         disturbance = between(before, Counters.read(), [*blocks[self._base], *blocks[self._head]])
         base, head = (
             launch_of(worker.facts(), self._iterations, tuple(blocks[worker]), disturbance)
@@ -115,16 +129,38 @@ class Launcher:
     pairs: list[Pair] = field(default_factory=list)
     measured_s: float = 0.0
 
-    def draws(self) -> Iterator[tuple[float, float]]:
+    def draws(self, metric: str = TIME) -> Iterator[tuple[float, float]]:
         """Give each launch's observation, and the seconds of measuring so far, without end."""
         while True:
             self.pairs.append(self._launch(len(self.pairs)))
-            yield self.pairs[-1].log_ratio, self.measured_s
+            yield log_ratios(self.pairs[-1:], metric)[0], self.measured_s
 
     def _launch(self, number: int) -> Pair:
         patience = Patience(timeout_s=self.timeout_s, tick=lambda: self.progress(number + 1))
         sides = (self.base, self.order), (self.head, self.order)
         with duel(number, *sides, self.cpus, patience) as both:
             pair = both.fight(both.turns)
+            both.check_origins()
             self.measured_s += both.seconds
         return pair
+
+
+def metric_log_ratios(pairs: Sequence[Pair], name: str) -> list[float]:
+    """Return a second metric's log ratio of each launch, signed so that more is worse."""
+    return [
+        (1 if pair.head.metrics[name].better == "lower" else -1)
+        * log(pair.head.metrics[name].value / pair.base.metrics[name].value)
+        for pair in pairs
+    ]
+
+
+def log_ratios(pairs: Sequence[Pair], metric: str) -> list[float]:
+    """Return what each launch observed of the time or of a second metric."""
+    if metric == TIME:
+        return [pair.log_ratio for pair in pairs]
+    return metric_log_ratios(pairs, metric)
+
+
+def disturbances_of(pairs: Sequence[Pair]) -> list[Disturbance]:
+    """Return what disturbed either side of each launch."""
+    return [side.disturbance for pair in pairs for side in (pair.base, pair.head)]

@@ -10,10 +10,10 @@ from hpml_gate import hookspec
 from hpml_gate.baselines import BaselineError
 from hpml_gate.bench import Bench
 from hpml_gate.checkout import BaseError
+from hpml_gate.confirm import confirm_suspects
 from hpml_gate.listing import uses_bench
 from hpml_gate.missing import MissingItem, find_missing, find_missing_of_base, missing_message
 from hpml_gate.outputs import Outputs, write
-from hpml_gate.paired import confirm_suspects
 from hpml_gate.progress import Progress
 from hpml_gate.report import summarize
 from hpml_gate.reports import Held, hold_or_send, send
@@ -160,6 +160,12 @@ def _why_not_measured(item: pytest.Item, report: pytest.TestReport, gate: GateSe
 def _fail_if_missing(
     item: pytest.Item, report: pytest.TestReport, gate: GateSession, why: str
 ) -> None:
+    if gate.is_paired and item.nodeid in gate.base_tests:
+        report.outcome = "failed"
+        report.longrepr = (
+            f"missing: {item.nodeid} is measured at the base but {why}. Let it measure, or add it "
+            "to gate_retired in the ini file"
+        )
     for baseline in gate.baselines_of(item.nodeid):
         if gate.settings.mode == "record":
             gate.missing.append(baseline)

@@ -35,6 +35,9 @@ class BlockTime:
     preemptions: int = 0
 
 
+TIME = "time"  # the name of the first metric
+
+
 @dataclass(frozen=True, kw_only=True)
 class Metric:
     """A second figure of a step (bytes at the peak, seconds to compile), with its unit in its name.

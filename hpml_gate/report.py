@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from hpml_gate.outputs import Outputs
+from hpml_gate.protocol import TIME
 from hpml_gate.session import GateSession
-from hpml_gate.verdict import CONFIDENCE, TIME, Verdict
+from hpml_gate.verdict import CONFIDENCE, Verdict
 
 WORST_FIRST = ("slower", "inconclusive", "incomparable", "new", "faster", "pass")
 COLOURS = {"slower": "red", "inconclusive": "yellow"}
@@ -109,6 +110,8 @@ def _legend(judged: Sequence[Verdict], gate: GateSession) -> list[str]:
         changed = len(gate.bases.repository.changed_files())
         beyond = f", {changed} files changed since HEAD" if changed else ""
         against = f"that of {gate.settings.base} ({gate.base_commit[:12]}){beyond}"
+    elif any(one.against == "base" for one in judged):
+        against = "the baseline's, or that of its commit where the case was a suspect"
     interval = f"{CONFIDENCE:.0%} interval; margin {', '.join(margins)}"
     return [f"ratio: time now over {against}, {interval}; bars: launches"]
 

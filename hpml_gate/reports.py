@@ -35,6 +35,7 @@ def send(gate: GateSession, item: pytest.Item, reports: Sequence[pytest.TestRepo
         if failures and report.when == "call" and report.passed:
             report.outcome = "failed"
             report.longrepr = "\n".join(failures)
+            vars(report).pop("wasxfail", None)  # an expected failure was of something else
             gate.failed.add(item.nodeid)
         item.ihook.pytest_runtest_logreport(report=report)
 

@@ -5,21 +5,20 @@ while other processes keep all CPUs busy. A share is planted in the timing of a 
 steps are over, the head goes on working for that share of the time that they took.
 """
 
+import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from random import Random
-from time import perf_counter_ns
 
 from hpml_gate.case import Case
 from hpml_gate.error_rates import Observation
 from hpml_gate.launch import Patience, Side
-from hpml_gate.measure import time_block
 from hpml_gate.pairs import Duel, Pair, duel
+from hpml_gate.planted import slowed
 from hpml_gate.progress import Progress
-from hpml_gate.protocol import BlockTime, Clock
 from hpml_gate.quiet import cpus_of_launch
 from hpml_gate.samples import Samples
 from hpml_gate.session import GateSession
@@ -27,18 +26,7 @@ from hpml_gate.verdict import Verdict
 
 SHARES = (0.0, 0.01, 0.02, 0.03, 0.05, 0.10)
 LOADED_EVERY = 3
-
-
-def slowed(
-    share: float, run: Callable[[], object], clock: Clock | None, iterations: int
-) -> BlockTime:
-    """Time a block of a step that is slower by ``share``."""
-    block = time_block(run, clock, iterations)
-    start_ns = perf_counter_ns()
-    while (spun_ns := perf_counter_ns() - start_ns) < share * block.ns:
-        pass
-    added_ns = spun_ns if share else 0
-    return BlockTime(ns=block.ns + added_ns, wall_ns=block.wall_ns + added_ns, cpu_ns=block.cpu_ns)
+SPIN = "import os, sys\nwhile os.getppid() == int(sys.argv[1]): pass"  # ends with its parent
 
 
 def measure(gate: GateSession, case: Case, progress: Progress) -> tuple[Samples, list[Verdict]]:
@@ -67,7 +55,7 @@ def _observe(
     warm_up_s = both.seconds
     for share in order.sample(SHARES, k=len(SHARES)):
         start_s = both.seconds
-        pair = both.fight(both.turns, partial(slowed, share))
+        pair = both.fight(both.turns, partial(slowed, 0.0), partial(slowed, share))
         pairs.append(pair)
         yield Observation(
             case_id=case.id,
@@ -83,7 +71,7 @@ def _observe(
 @contextmanager
 def _load(cpus: int) -> Iterator[None]:
     """Run another process for each of so many CPUs."""
-    spin = [sys.executable, "-c", "while True: pass"]
+    spin = [sys.executable, "-c", SPIN, str(os.getpid())]
     running = [subprocess.Popen(spin) for _ in range(cpus)]  # noqa: S603  a fixed command
     try:
         yield

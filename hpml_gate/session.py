@@ -1,7 +1,7 @@
 """One run of the gate: what was measured and what became of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -18,7 +18,7 @@ from hpml_gate.protocol import Metric
 from hpml_gate.samples import Samples
 from hpml_gate.settings import Settings
 from hpml_gate.statistics import drift_of
-from hpml_gate.verdict import Verdict, against_sessions, unjudged
+from hpml_gate.verdict import Verdict, against_sessions, undecided, unjudged
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Suspect:
 
     case: Case
     commit: str
-    screened: Verdict
+    screened: Sequence[Verdict]  # what looks slower: the time, second metrics, or both
 
 
 @dataclass(kw_only=True)
@@ -41,6 +41,8 @@ class GateSession:
     pairs: dict[str, Sequence[Pair]] = field(default_factory=dict)
     suspects: dict[str, Suspect] = field(default_factory=dict)  # by pytest node id
     cases: dict[str, str] = field(default_factory=dict)  # case id by pytest node id
+    confirmed: set[str] = field(default_factory=set)  # ids of cases that were suspects
+    base_tests: Sequence[str] = ()  # node ids that the base commit measures
     failed: set[str] = field(default_factory=set)  # node ids
     broken: dict[str, str] = field(default_factory=dict)  # by node id: how a confirmation failed
     missing: list[Baseline] = field(default_factory=list)
@@ -114,13 +116,14 @@ class GateSession:
     def replace(self, suspect: Suspect, verdicts: Sequence[Verdict]) -> None:
         """Put what confirming a suspect gave in the place of its screening."""
         self.verdicts |= {one.name: one for one in verdicts}
+        self.confirmed.add(suspect.case.id)
         del self.suspects[suspect.case.test]
 
     def leave_unconfirmed(self) -> None:
         """End a run in which some suspects were not confirmed: they are neither pass nor fail."""
         for suspect in list(self.suspects.values()):
             reason = "the run ended before it was confirmed"
-            self.replace(suspect, [replace(suspect.screened, status="inconclusive", reason=reason)])
+            self.replace(suspect, [undecided(one, reason) for one in suspect.screened])
 
     def verdicts_of(self, node_id: str) -> list[Verdict]:
         """Return the verdicts on a test's case, its time first."""
@@ -145,8 +148,8 @@ def _metric_verdicts(
     """Judge each second metric in its own direction and to its own margin."""
     verdicts = []
     for name, values in metrics.items():
+        power = 1 if values[0].better == "lower" else -1  # inverted: above 1 is always worse
         if sessions := baseline.metric(name):
-            power = 1 if values[0].better == "lower" else -1  # inverted: above 1 is always worse
             verdicts.append(
                 against_sessions(
                     case_id,
@@ -156,4 +159,8 @@ def _metric_verdicts(
                     metric=name,
                 )
             )
-    return verdicts
+        else:
+            verdicts.append(unjudged(case_id, "new", values[0].margin, metric=name))
+    gone = baseline.sessions[-1].metrics.keys() - metrics.keys()
+    why = "its baseline has it, the step has it no more"
+    return [*verdicts, *(unjudged(case_id, "incomparable", 0.0, why, one) for one in sorted(gone))]

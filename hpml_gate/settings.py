@@ -11,6 +11,7 @@ from hpml_gate.case import Case
 from hpml_gate.trial import Budget
 
 Mode = Literal["auto", "record", "judge", "paired", "self-test", "off"]
+FEWEST_OF_SELF_TEST = 12  # a third of them under load, and rates need four of either
 STORED_MARGIN, PAIRED_MARGIN = 0.10, 0.03  # what a machine drifts by; what pairs resolve
 
 
@@ -35,11 +36,12 @@ class Settings:
         """Read the settings from options and ini file."""
         option = config.getoption
         stored = option("gate_baselines") or config.getini("gate_baselines")
+        mode: Mode = "off" if option("benchmark_skip", default=False) else option("gate")
         return cls(
-            mode="off" if option("benchmark_skip") else option("gate"),
+            mode=mode,
             baselines=config.rootpath / stored,
             results=config.rootpath / option("gate_results"),
-            launches=option("gate_launches"),
+            launches=_launches_of(option("gate_launches"), mode),
             margin=option("gate_margin"),
             timeout_s=option("gate_timeout"),
             budget=Budget.of(option("gate_budget")),
@@ -83,8 +85,7 @@ def add_options(parser: pytest.Parser) -> None:
         "--gate-launches",
         metavar="N",
         type=_launches,
-        default=4,
-        help="fresh processes per case, the replicates (default: 4)",
+        help="fresh processes per case, the replicates (default: 4; 36 in a self-test)",
     )
     group.addoption(
         "--gate-margin",
@@ -133,6 +134,16 @@ def add_options(parser: pytest.Parser) -> None:
         type="args",
         default=["numpy"],
     )
+
+
+def _launches_of(given: int | None, mode: Mode) -> int:
+    if mode != "self-test":
+        return given or 4
+    if given is not None and given < FEWEST_OF_SELF_TEST:
+        raise pytest.UsageError(
+            f"--gate-launches {given}: a self-test needs at least {FEWEST_OF_SELF_TEST}"
+        )
+    return given or 36
 
 
 def _launches(text: str) -> int:

@@ -7,9 +7,11 @@ one observation: blocks inside a launch agree with each other more than with the
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp, inf, log
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+
+Name = TypeVar("Name")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,13 +132,13 @@ def spread_of(sessions: Sequence[Sequence[float]]) -> Drift:
     return Drift(variance=max(0.0, between - within), freedom=len(stored) - 1)
 
 
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+def holm(p_values: Mapping[Name, float]) -> dict[Name, float]:
     """Adjust p-values so that any one below a level is a false alarm with at most that chance.
 
     S. Holm, Scand. J. Statist. 6, 1979: the smallest is multiplied by their number, the next by
     one less, and none may come out smaller than the one before.
     """
-    adjusted: dict[str, float] = {}
+    adjusted: dict[Name, float] = {}
     least = 0.0
     for rank, name in enumerate(sorted(p_values, key=p_values.__getitem__)):
         least = max(least, min(1.0, p_values[name] * (len(p_values) - rank)))

@@ -1,5 +1,6 @@
 """Judging by stored baselines: cheap, and as good as the machine is steady between sessions."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from hpml_gate.case import Case
@@ -21,11 +22,9 @@ def measure_and_judge(
     """
     samples = measure_alone(gate, case, progress)
     verdicts = gate.judge(case, samples)
-    suspicious = next((one for one in verdicts if one.is_suspect), None)
-    if suspicious:
-        why_not = _hand_over(gate, case, suspicious)
-        if why_not:
-            why = f", again: at first {suspicious.ratio:.2f} of the baseline"
+    if suspicious := [one for one in verdicts if one.ratio and one.ratio > 1 + one.margin]:
+        if why_not := _hand_over(gate, case, suspicious):
+            why = f", again: at first {suspicious[0].ratio:.2f} of the baseline"
             samples = measure_alone(gate, case, progress, why)
             verdicts = [replace(one, reason=why_not) for one in gate.judge(case, samples)]
     elif verdicts[0].status == "new" and gate.records and not _is_steady(gate, case, samples):
@@ -51,7 +50,7 @@ def measure_alone(gate: GateSession, case: Case, progress: Progress, why: str = 
         progress.clear()
 
 
-def _hand_over(gate: GateSession, case: Case, verdict: Verdict) -> str:
+def _hand_over(gate: GateSession, case: Case, suspicious: Sequence[Verdict]) -> str:
     """Add a suspect to those that are confirmed in pairs; return why not, if it cannot be."""
     baseline = gate.baselines.by_case[case.id]
     if not baseline.commit:
@@ -60,7 +59,7 @@ def _hand_over(gate: GateSession, case: Case, verdict: Verdict) -> str:
         return "measured twice, not confirmed in pairs: its baseline had uncommitted changes"
     if problem := gate.bases.problem_with(baseline.commit):
         return f"measured twice, not confirmed in pairs: {problem}"
-    gate.suspects[case.test] = Suspect(case=case, commit=baseline.commit, screened=verdict)
+    gate.suspects[case.test] = Suspect(case=case, commit=baseline.commit, screened=suspicious)
     return ""
 
 

@@ -57,13 +57,17 @@ def screen(draws: Draws, margin: float, budget_s: float) -> Outcome:
     return _run(draws, margin, budget_s, lambda so_far: is_clear(so_far, margin))
 
 
-def confirm(draws: Draws, margin: float, budget_s: float) -> Outcome:
-    """Draw launches until they are clear, slower beyond doubt, or ``budget_s`` is spent."""
+def confirm(draws: Draws, margin: float, budget_s: float, suspects: int = 1) -> Outcome:
+    """Draw launches until they are clear, slower beyond doubt, or ``budget_s`` is spent.
+
+    What may be spent on early looks is shared by all ``suspects`` of the run.
+    """
     return _run(
         draws,
         margin,
         budget_s,
-        lambda so_far: is_clear(so_far, margin) or _is_early(so_far, margin),
+        lambda so_far: is_clear(so_far, margin) or _is_early(so_far, margin, suspects),
+        suspects,
     )
 
 
@@ -86,14 +90,18 @@ def is_clear(so_far: Sequence[float], margin: float) -> bool:
     return of_pairs(so_far).upper(CLEAR) < 1 + margin / 2
 
 
-def _is_early(so_far: Sequence[float], margin: float) -> bool:
+def _is_early(so_far: Sequence[float], margin: float, suspects: int) -> bool:
     if len(so_far) < FEWEST_TO_STOP_EARLY:
         return False
-    return of_pairs(so_far).p_above(1 + margin / 3) < EARLY_LOOK
+    return of_pairs(so_far).p_above(1 + margin / 3) < EARLY_LOOK / suspects
 
 
 def _run(
-    draws: Draws, margin: float, budget_s: float, is_over: Callable[[Sequence[float]], bool]
+    draws: Draws,
+    margin: float,
+    budget_s: float,
+    is_over: Callable[[Sequence[float]], bool],
+    suspects: int = 1,
 ) -> Outcome:
     so_far: list[float] = []
     for log_ratio, spent_s in draws:
@@ -101,10 +109,15 @@ def _run(
         enough = len(so_far) >= FEWEST_TO_CLEAR
         if is_over(so_far) or (enough and spent_s * (1 + 1 / len(so_far)) > budget_s):
             break
-    estimate = of_pairs(so_far)
+    return outcome_of(so_far, margin, suspects)
+
+
+def outcome_of(log_ratios: Sequence[float], margin: float, suspects: int = 1) -> Outcome:
+    """Put together what launches gave that may have been looked at before the end."""
+    estimate = of_pairs(log_ratios)
     return Outcome(
         estimate=estimate,
-        launches=len(so_far),
-        is_clear=estimate.upper(CLEAR) < 1 + margin / 2,
-        p_value=min(1.0, estimate.p_above(1.0) + EARLY),
+        launches=len(log_ratios),
+        is_clear=is_clear(log_ratios, margin),
+        p_value=min(1.0, estimate.p_above(1.0) + EARLY / suspects),
     )

@@ -6,12 +6,12 @@ from typing import Literal
 
 from hpml_gate import diagnostics, trial
 from hpml_gate.diagnostics import Disturbance
+from hpml_gate.protocol import TIME
 from hpml_gate.statistics import Drift, Estimate, of_sessions
 
 Status = Literal["pass", "slower", "faster", "inconclusive", "new", "incomparable"]
 
 CONFIDENCE = 0.98  # of the intervals that are shown
-TIME = "time"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +43,6 @@ class Verdict:
         """Whether it was compared, and the comparison decided something."""
         return self.status in {"pass", "slower", "faster"}
 
-    @property
-    def is_suspect(self) -> bool:
-        """Whether it looks slower than a stored baseline, be that clear or not."""
-        return self.ratio is not None and self.ratio > 1 + self.margin
-
     def __str__(self) -> str:
         """Say the ratio with its interval and margin."""
         if self.ratio is None:
@@ -59,9 +54,12 @@ class Verdict:
         )
 
 
-def unjudged(case_id: str, status: Status, margin: float, reason: str = "") -> Verdict:
+def unjudged(
+    case_id: str, status: Status, margin: float, reason: str = "", metric: str = TIME
+) -> Verdict:
     """Return the verdict on what could not be compared."""
-    return Verdict(case_id=case_id, status=status, margin=margin, reason=reason)
+    reason = " ".join(reason.split())
+    return Verdict(case_id=case_id, status=status, margin=margin, reason=reason, metric=metric)
 
 
 def against_sessions(  # noqa: PLR0913  what is compared, and how
@@ -89,19 +87,25 @@ def against_sessions(  # noqa: PLR0913  what is compared, and how
     return _verdict(case_id, status, margin, estimate, metric, "baseline")
 
 
-def of_screening(case_id: str, outcome: trial.Outcome, margin: float) -> Verdict:
-    """Judge paired launches that are to say only whether a case is clear."""
-    if outcome.is_clear:
-        return _verdict(case_id, _clear_status(outcome.estimate, margin), margin, outcome.estimate)
-    return _verdict(case_id, "inconclusive", margin, outcome.estimate)
+def of_screening(
+    case_id: str, outcome: trial.Outcome, margin: float, metric: str = TIME
+) -> Verdict:
+    """Judge paired launches that are to say only whether a case is clear: never ``slower``."""
+    estimate = outcome.estimate
+    status = _clear_status(estimate, margin) if outcome.is_clear else "inconclusive"
+    return _verdict(case_id, status, margin, estimate, metric)
 
 
 def of_trial(
     case_id: str, outcome: trial.Outcome, adjusted_p: float, margin: float, metric: str = TIME
 ) -> Verdict:
-    """Judge the launches that confirm a suspect; ``adjusted_p`` is Holm's over all of them."""
+    """Judge the launches that confirm a suspect; ``adjusted_p`` is Holm's over all of them.
+
+    A second metric must be beyond its margin, too: it may not scatter at all.
+    """
     estimate = outcome.estimate
-    if trial.is_regression(estimate, adjusted_p, margin):
+    beyond = metric == TIME or estimate.ratio > 1 + margin
+    if beyond and trial.is_regression(estimate, adjusted_p, margin):
         status: Status = "slower"
     elif estimate.upper(trial.CLEAR) < 1 + margin:
         status = _clear_status(estimate, margin)
@@ -116,6 +120,11 @@ def explained(verdict: Verdict, disturbances: Sequence[Disturbance]) -> Verdict:
         return verdict
     reasons = [verdict.reason, diagnostics.name(disturbances)]
     return replace(verdict, reason="; ".join(one for one in reasons if one))
+
+
+def undecided(verdict: Verdict, reason: str) -> Verdict:
+    """Return the verdict on a suspect that could not be confirmed."""
+    return replace(verdict, status="inconclusive", reason=" ".join(reason.split()))
 
 
 def is_steady(launches: Sequence[float], margin: float) -> bool:

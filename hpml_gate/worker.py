@@ -105,18 +105,21 @@ class Bench:
         return Facts(
             items_per_step=self._step.items_per_step,
             effective=self._step.effective,
-            metrics=getattr(self._step, "metrics", {}),
+            metrics={  # the gate's own class: a step's may be known to this side alone
+                name: Metric(value=one.value, better=one.better, margin=one.margin)
+                for name, one in getattr(self._step, "metrics", {}).items()
+            },
             cpus=sorted(os.sched_getaffinity(0)),
             environment={name: os.environ[name] for name in QUIET_NAMES if name in os.environ},
         )
 
-    def stray_module(self, root: str) -> str | None:
-        """Return a module that was imported from below ``root``, if there is one."""
+    def stray_module(self, foreign: str, root: str) -> str | None:
+        """Return a module that was imported from below ``foreign`` but not ``root``, if any."""
         files = [getattr(module, "__file__", None) or "" for module in [*sys.modules.values()]]
         gate = str(Path(__file__).resolve().parent)  # the same on both sides, by design
-        own = (gate, sys.prefix, sys.base_prefix)
+        own = (gate, sys.prefix, sys.base_prefix, *([root] if root else []))
         return next(
-            (file for file in files if file.startswith(root) and not file.startswith(own)), None
+            (file for file in files if file.startswith(foreign) and not file.startswith(own)), None
         )
 
     def close(self) -> None:

@@ -72,14 +72,14 @@ def test_sessions_are_kept_beside_each_other_until_a_case_starts_anew(
     assert reread(baselines).by_case["a"].launch_medians_ns == [[4e9, 4e9]]
 
 
-def test_the_commit_is_that_of_the_newest_session(baselines: Baselines) -> None:
+def test_the_commit_is_that_of_the_session_that_began_the_level(baselines: Baselines) -> None:
     first = {**document(row("a", [1.0, 1.0])), "commit_info": {"id": "b" * 40, "dirty": True}}
     baselines.write(first, added=[], retired=[])
-    assert reread(baselines).by_case["a"].is_dirty
     baselines.write(document(row("a", [1.0, 1.0])), added=["a"], retired=[])
-    assert reread(baselines).by_case["a"].commit == "a" * 40
+    kept = reread(baselines).by_case["a"]
+    assert (kept.commit, kept.is_dirty, len(kept.sessions)) == ("b" * 40, True, 2)
     unknown = {**document(row("a", [1.0, 1.0])), "commit_info": {"id": "unversioned"}}
-    baselines.write(unknown, added=["a"], retired=[])
+    baselines.write(unknown, added=[], retired=[])
     assert reread(baselines).by_case["a"].commit is None
 
 

@@ -12,10 +12,10 @@ import pytest
 from hpml_gate.diagnostics import Counters, Disturbance, between, name
 from hpml_gate.measure import Plan, calibrate, time_block, warm_up
 from hpml_gate.pairs import Pair
+from hpml_gate.planted import slowed
 from hpml_gate.protocol import BlockTime, Clock, FunctionStep
 from hpml_gate.quiet import cpus_of_launch
 from hpml_gate.samples import Launch, Samples
-from hpml_gate.self_test import slowed
 
 
 class FakeTime:
@@ -180,6 +180,8 @@ def test_a_disturbed_launch_says_by_what() -> None:
     assert "preempted 30 times a second" in named
     assert "50 page faults" in named
     assert name([QUIET]) == ""
+    slow, fast = replace(QUIET, cpu_mhz=2000.0), replace(QUIET, cpu_mhz=3000.0)
+    assert "clock went from 2000 to 3000 MHz" in name([slow, fast])
 
 
 def test_a_throttled_gpu_is_named_and_an_idle_one_is_not() -> None:

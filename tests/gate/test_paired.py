@@ -200,6 +200,30 @@ def test_a_test_that_was_not_asked_for_is_not_missing(paired: Paired) -> None:
 
 
 @pytest.mark.parametrize(
+    ("how", "says"), [("SKIP", "was skipped"), ("RETURN", "passed without measuring")]
+)
+def test_a_test_that_no_longer_measures_is_missing(paired: Paired, how: str, says: str) -> None:
+    run = paired(**{how: "one"})
+    assert run.status == 1
+    assert list(run.failures) == ["test_step[one]"]
+    assert says in run.failures["test_step[one]"]
+
+
+@pytest.mark.parametrize("option", ["--lf", "--ignore=test_suite.py"])
+def test_what_pytest_was_told_to_leave_out_is_not_missing(paired: Paired, option: str) -> None:
+    assert "missing" not in paired(option).output
+
+
+def test_a_metric_that_only_one_side_has_is_said(paired: Paired, checkout: Path) -> None:
+    set_speed(checkout, METRICS={"old_bytes": (1000, "lower")})
+    commit(checkout)
+    set_speed(checkout, METRICS={"new_bytes": (1000, "lower")})
+    run = paired("-k", "one")
+    assert gate_json(run)["test_step[one] old_bytes"]["status"] == "incomparable"
+    assert gate_json(run)["test_step[one] new_bytes"]["status"] == "new"
+
+
+@pytest.mark.parametrize(
     ("kind", "status", "says"),
     [
         ("raising", "error", "RuntimeError: no such thing"),
@@ -275,23 +299,24 @@ def test_interpreters_that_differ_are_refused(paired: Paired, checkout: Path) ->
 def test_a_base_of_other_dependencies_gets_an_environment_of_its_own(
     paired: Paired, checkout: Path
 ) -> None:
-    """What it installs here: a path to this environment's packages, and a module of its own."""
+    """It installs a path to this one's packages, and another version of what the head has."""
     made = (
         "import pathlib, site; folder = pathlib.Path(site.getsitepackages()[0]); "
         f"(folder / 'own.pth').write_text({os.pathsep.join(sys.path)!r}.replace(':', chr(10))); "
-        "(folder / 'only_here.py').write_text('MS = 50')"
+        "(folder / 'versioned.py').write_text('MS = 50')"
     )
+    heads = checkout.parent / "installed"
+    heads.mkdir()
+    (heads / "versioned.py").write_text("MS = 100\n")
     (checkout / "pytest.ini").write_text(f'[pytest]\ngate_base_install = -c "{made}"\n')
-    (checkout / "requirements.txt").write_text("something\n")
-    set_speed(checkout)
+    (checkout / "requirements.txt").write_text("versioned==1\n")
     with (checkout / "speed.py").open("a") as speed:
-        speed.write("import only_here\nMS = dict.fromkeys(MS, only_here.MS)\n")
+        speed.write("import versioned\nMS = dict.fromkeys(MS, versioned.MS)\n")
     commit(checkout)
-    (checkout / "requirements.txt").write_text("something else\n")
-    set_speed(checkout, MS={"one": 50, "two": 50})
-    run = paired()
-    assert run.status == 0, run.output
-    assert "gate: 2 pass" in run.output
+    (checkout / "requirements.txt").write_text("versioned==2\n")
+    run = paired(PYTHONPATH=str(heads))
+    assert sorted(run.failures) == ["test_step[one]", "test_step[two]"], run.output
+    assert "takes 2.00" in run.failures["test_step[one]"]
 
 
 def test_an_environment_that_cannot_be_made_leaves_all_new(paired: Paired, checkout: Path) -> None:
