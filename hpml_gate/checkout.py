@@ -119,7 +119,7 @@ class Base:
     def path(self, *, alone: bool) -> list[str]:
         """Return this process's ``sys.path`` as the base would have it.
 
-        Where it is left ``alone`` with an environment of its own, nothing from outside the checkout.
+        Left ``alone`` with an environment of its own, it gets nothing from outside the checkout.
         """
         mapped = [self._mapped(entry) for entry in sys.path if not alone or self._is_ours(entry)]
         own = [str(self._folder / "gate"), str(self.root)]

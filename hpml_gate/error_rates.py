@@ -4,7 +4,7 @@ The gate's rates are those of its own rules (:mod:`hpml_gate.trial`), run over l
 replacement from the measured ones; their interval is a bootstrap over launches. The rates of other
 tools' rules are counted launch by launch: each compares one process with one other.
 
-``python -m hpml_gate.error_rates self-test.json`` prints the table of a self-test once more.
+``python -m hpml_gate.error_rates FILE ...`` prints the tables of one or more ``self-test.json``.
 """
 
 import json
@@ -18,8 +18,9 @@ import numpy as np
 
 from hpml_gate import trial
 from hpml_gate.rules import RULES, Times
-from hpml_gate.statistics import of_pairs
+from hpml_gate.statistics import holm, of_pairs
 
+RUNS = 400  # of a suite without any change
 OUTER, INNER = 30, 60  # resampled sets of launches, and trials over each
 SEED = 1
 
@@ -111,6 +112,44 @@ def gate_rate(
     return rate, median(seconds) if seconds else float("nan")
 
 
+def run_rate(pools: Sequence[Sequence[Observation]], margin: float, budget: trial.Budget) -> Rate:
+    """Return how often a run fails that holds a case for each pool and no change at all.
+
+    As a run does: all are screened, the suspects confirmed, Holm's correction over them. There is no
+    null control here, which could only lower the rate.
+    """
+    from scipy.stats import binomtest
+
+    generator = np.random.default_rng(SEED)
+    failed = sum(_run_fails(pools, margin, budget, generator) for _ in range(RUNS))
+    interval = binomtest(failed, RUNS).proportion_ci()
+    return Rate(rate=failed / RUNS, low=interval.low, high=interval.high, count=RUNS)
+
+
+def _run_fails(
+    pools: Sequence[Sequence[Observation]],
+    margin: float,
+    budget: trial.Budget,
+    generator: Generator,
+) -> bool:
+    screened = [
+        trial.screen(_draws(pool, generator, []), margin, budget.screen_s) for pool in pools
+    ]
+    suspects = {
+        case: pools[case]
+        for case, one in enumerate(screened)
+        if not one.is_clear and one.estimate.ratio > 1
+    }
+    trials = {
+        case: trial.confirm(_draws(pool, generator, []), margin, budget.confirm_s, len(suspects))
+        for case, pool in suspects.items()
+    }
+    adjusted = holm({case: one.p_value for case, one in trials.items()})
+    return any(
+        trial.is_regression(one.estimate, adjusted[case], margin) for case, one in trials.items()
+    )
+
+
 def rule_rate(rule: Callable[[Times, Times], bool], pool: Sequence[Observation]) -> Rate:
     """Return how often another tool's rule says slower, with Clopper's and Pearson's interval."""
     from scipy.stats import binomtest
@@ -118,6 +157,14 @@ def rule_rate(rule: Callable[[Times, Times], bool], pool: Sequence[Observation])
     found = sum(rule(one.base_ns, one.head_ns) for one in pool)
     interval = binomtest(found, len(pool)).proportion_ci()
     return Rate(rate=found / len(pool), low=interval.low, high=interval.high, count=len(pool))
+
+
+def summary(
+    observations: Sequence[Observation], margin: float, budget: trial.Budget
+) -> Iterator[str]:
+    """Write all that a self-test says."""
+    yield from table(observations, margin, budget)
+    yield from run_lines(observations, margin, budget)
 
 
 def table(
@@ -131,6 +178,25 @@ def table(
             if launches >= trial.FEWEST_TO_CLEAR:
                 yield f"\n**{case_id}**, {'all CPUs loaded' if is_loaded else 'no load'}\n"
                 yield from _rows(of_case, margin, budget)
+
+
+def run_lines(
+    observations: Sequence[Observation], margin: float, budget: trial.Budget
+) -> Iterator[str]:
+    """Say how often a run of all these cases fails although nothing changed."""
+    for is_loaded in (False, True):
+        pools: dict[str, list[Observation]] = {}
+        for one in observations:
+            if one.share == 0 and one.is_loaded == is_loaded:
+                pools.setdefault(one.case_id, []).append(one)
+        usable = [pool for pool in pools.values() if len(pool) >= trial.FEWEST_TO_CLEAR]
+        if usable:
+            rate = run_rate(usable, margin, budget)
+            load = "all CPUs loaded" if is_loaded else "no load"
+            yield (
+                f"\nRuns of {len(usable)} cases without any change that fail, {load}: {rate}, "
+                f"of {rate.count} drawn from the launches above"
+            )
 
 
 def _rows(
@@ -152,11 +218,12 @@ def _rows(
         yield f"| {share:.0%} | {len(pool)} | {scatter:.2%} | {rate} | {clear} | {others} |"
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Print the table of a ``self-test.json`` once more, without measuring."""
-    document = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-    observations = [Observation(**one) for one in document["observations"]]
-    for line in table(observations, document["margin"], trial.Budget.of(document["budget_s"])):
+def main(files: Sequence[str]) -> None:
+    """Print the tables of one or more ``self-test.json`` together, without measuring."""
+    documents = [json.loads(Path(file).read_text(encoding="utf-8")) for file in files]
+    observations = [Observation(**one) for made in documents for one in made["observations"]]
+    margin, budget = documents[0]["margin"], trial.Budget.of(documents[0]["budget_s"])
+    for line in summary(observations, margin, budget):
         print(line)  # noqa: T201  this is what the command is for
 
 

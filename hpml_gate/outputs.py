@@ -9,6 +9,7 @@ from typing import Any
 from hpml_gate import ci_formats, error_rates, gate_json
 from hpml_gate import pytest_benchmark_adapter as adapter
 from hpml_gate.baselines import MOST_SESSIONS, BaselineError
+from hpml_gate.files import write_whole
 from hpml_gate.pictures import draw_comparison
 from hpml_gate.protocol import TIME
 from hpml_gate.session import GateSession
@@ -55,16 +56,16 @@ def write(gate: GateSession) -> Outputs:
 
 def _write_results(gate: GateSession, document: Document, outputs: Outputs) -> None:
     outputs.results = _new_folder(gate.settings.results)
-    _write_whole(outputs.results / "benchmarks.json", adapter.to_json(document))
+    write_whole(outputs.results / "benchmarks.json", adapter.to_json(document))
 
 
 def _write_formats(gate: GateSession, document: Document, outputs: Outputs) -> None:
     if outputs.results is None:
         return
     made = gate_json.of(gate, document)
-    _write_whole(outputs.results / "gate.json", adapter.to_json(made))
+    write_whole(outputs.results / "gate.json", adapter.to_json(made))
     for name, text in ci_formats.all_of(made).items():
-        _write_whole(outputs.results / name, text)
+        write_whole(outputs.results / name, text)
 
 
 def _write_self_test(gate: GateSession, _: Document, outputs: Outputs) -> None:
@@ -76,19 +77,9 @@ def _write_self_test(gate: GateSession, _: Document, outputs: Outputs) -> None:
         "budget_s": budget.confirm_s,
         "observations": [asdict(one) for one in gate.observations],
     }
-    _write_whole(outputs.results / "self-test.json", adapter.to_json(raw))
-    rates = "\n".join(error_rates.table(gate.observations, margin, budget))
-    _write_whole(outputs.results / "self-test.md", rates + "\n")
-
-
-def _write_whole(target: Path, text: str) -> None:
-    """Write a file that is complete or not there at all."""
-    part = target.with_name(f"{target.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(outputs.results / "self-test.json", adapter.to_json(raw))
+    rates = "\n".join(error_rates.summary(gate.observations, margin, budget))
+    write_whole(outputs.results / "self-test.md", rates + "\n")
 
 
 def _new_folder(parent: Path) -> Path:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hpml_gate.files import write_whole
 from hpml_gate.samples import launch_medians
 from hpml_gate.verdict import Verdict
 
@@ -56,7 +57,7 @@ def draw_comparison(
     """Draw one judged case, both sides given as launches x blocks, and return the file."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', verdict.case_id)}.svg"
-    target.write_text("\n".join(_picture(verdict, now, baseline)), encoding="utf-8")
+    write_whole(target, "\n".join(_picture(verdict, now, baseline)))
     return target
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 SUITE = '''
 import os, signal, time
-from pathlib import Path
 import pytest
 import speed
 from hpml_gate import BlockTime, Metric
@@ -48,13 +47,6 @@ def make_steady(name):
     step_ms = float(os.environ.get(name.upper() + "_MS", speed.MS.get(name, 100)))
     wobble = 1 + (os.getpid() % 7) * 1e-4
     return Scripted(round(step_ms * 1e6 * wobble))
-
-
-def make_unequal(name):
-    """The second process of a pair is slower, so that the same differs from the same."""
-    tasks = Path("/proc", str(os.getppid()), "task").glob("*/children")
-    first = min(int(pid) for task in tasks for pid in task.read_text().split())
-    return Scripted(100_000_000 if os.getpid() == first else 120_000_000)
 
 
 def make_noisy(name):

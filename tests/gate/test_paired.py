@@ -145,16 +145,18 @@ def test_a_second_metric_is_judged_in_its_own_direction(
     assert paired("-k", "one").status == 0
 
 
-def test_base_against_base_that_differs_makes_slower_inconclusive(
+def test_a_null_control_that_raises_an_alarm_makes_slower_inconclusive(
     paired: Paired, checkout: Path
 ) -> None:
-    set_speed(checkout, KIND={"one": "unequal"})
-    commit(checkout)
-    run = paired("-k", "one")
-    assert run.status == 1  # nothing was judged
+    """No machine here differs from itself on demand, so the suite says that it did."""
+    alarmed = "from hpml_gate import trial\ntrial.is_alarm = lambda null, margin: True\n"
+    (checkout / "conftest.py").write_text(alarmed)
+    set_speed(checkout, MS={"one": 110, "two": 100})
+    run = paired()
+    assert run.status == 0
     verdict = gate_json(run)["test_step[one] time"]
     assert verdict["status"] == "inconclusive"
-    assert "base against base" in str(verdict["reason"])
+    assert "base against base gave 1.000" in str(verdict["reason"])
 
 
 def test_what_scatters_too_much_is_inconclusive(paired: Paired, checkout: Path) -> None:

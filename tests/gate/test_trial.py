@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binomtest
 
 from hpml_gate import trial
-from hpml_gate.error_rates import Observation, gate_rate, rule_rate, run_trial, table
+from hpml_gate.error_rates import Observation, gate_rate, rule_rate, run_rate, run_trial, summary
 from hpml_gate.rules import RULES
 from hpml_gate.statistics import holm, of_pairs
 from hpml_gate.verdict import of_screening, of_trial
@@ -178,8 +178,16 @@ def test_each_tools_rule_finds_a_fifth_and_nothing_in_equals(name: str) -> None:
     assert not rule(base, base[::-1])
 
 
+def test_a_run_of_many_steady_cases_hardly_ever_fails_and_a_changed_one_does() -> None:
+    steady = [observations(0.0, 0.008)] * 6
+    assert run_rate(steady, MARGIN, BUDGET).rate < 0.01
+    assert run_rate([*steady, observations(0.10, 0.008)], MARGIN, BUDGET).rate > 0.99
+
+
 def test_the_table_names_each_case_and_every_tool() -> None:
-    text = "\n".join(table([*observations(0.0, 0.01), *observations(0.1, 0.01)], MARGIN, BUDGET))
+    both = [*observations(0.0, 0.01), *observations(0.1, 0.01)]
+    text = "\n".join(summary(both, MARGIN, BUDGET))
+    assert "Runs of 1 cases without any change that fail, no load" in text
     assert "**case**, no load" in text
     assert all(name in text for name in RULES)
     assert text.count("\n| ") == 3

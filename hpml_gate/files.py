@@ -1,0 +1,13 @@
+"""Writing files that are complete or not there at all."""
+
+from pathlib import Path
+
+
+def write_whole(target: Path, text: str) -> None:
+    """Write beside the target, then put it in its place."""
+    part = target.with_name(f"{target.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
