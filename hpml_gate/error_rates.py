@@ -1,7 +1,9 @@
 """How often a rule is wrong, and how often it finds what is there, from measured launches.
 
 The gate's rates are those of its own rules (:mod:`hpml_gate.trial`), run over launches drawn with
-replacement from the measured ones; their interval is a bootstrap over launches. The rates of other
+replacement from the measured ones; their interval is a bootstrap over launches. Both sides ran the
+same code, so which is called base is arbitrary: a launch's deviation from what was planted is drawn
+with either sign, and that of any planted share counts for all. The rates of other
 tools' rules are counted launch by launch: each compares one process with one other.
 
 ``python -m hpml_gate.error_rates FILE ...`` prints the tables of one or more ``self-test.json``.
@@ -11,10 +13,13 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from math import exp, log
 from pathlib import Path
 from statistics import mean, median
 
 import numpy as np
+import numpy.typing as npt
 
 from hpml_gate import trial
 from hpml_gate.rules import RULES, Times
@@ -25,6 +30,7 @@ OUTER, INNER = 30, 60  # resampled sets of launches, and trials over each
 SEED = 1
 
 Generator = np.random.Generator
+Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,60 +69,76 @@ class Ended:
     seconds: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """What launches of one case scatter by, and the seconds that each took."""
+
+    deviations: Array
+    seconds: Array
+
+    @classmethod
+    def of(cls, observations: Sequence[Observation]) -> "Pool":
+        """Take what was planted off each launch's log ratio."""
+        return cls(
+            deviations=np.array([one.log_ratio - log(1 + one.share) for one in observations]),
+            seconds=np.array([one.seconds for one in observations]),
+        )
+
+    def resampled(self, generator: Generator) -> "Pool":
+        """Return as many launches, drawn from these."""
+        drawn = generator.choice(self.deviations.size, self.deviations.size)
+        return Pool(deviations=self.deviations[drawn], seconds=self.seconds[drawn])
+
+    def draws(
+        self, share: float, generator: Generator, spent: list[float] | None = None
+    ) -> Iterator[tuple[float, float]]:
+        """Give launches of a case that is slower by ``share``, and the seconds so far."""
+        total = 0.0
+        while True:
+            at = generator.integers(self.deviations.size)
+            total += float(self.seconds[at])
+            if spent is not None:
+                spent.append(total)
+            yield log(1 + share) + float(generator.choice([-1, 1]) * self.deviations[at]), total
+
+
 def run_trial(
-    pool: Sequence[Observation],
-    null: Sequence[Observation],
-    margin: float,
-    budget: trial.Budget,
-    generator: Generator,
+    pool: Pool, share: float, margin: float, budget: trial.Budget, generator: Generator
 ) -> Ended:
-    """Screen, confirm and control one case, its launches drawn from ``pool``."""
-    spent: list[float] = []
+    """Screen, confirm and control one case that is slower by ``share``."""
+    first: list[float] = []
     again: list[float] = []
-    screened = trial.screen(_draws(pool, generator, spent), margin, budget.screen_s)
+    screened = trial.screen(pool.draws(share, generator, first), margin, budget.screen_s)
     if screened.is_clear or screened.estimate.ratio <= 1:
-        return Ended(is_slower=False, is_clear=screened.is_clear, seconds=spent[-1])
-    confirmed = trial.confirm(_draws(pool, generator, again), margin, budget.confirm_s)
-    seconds = spent[-1] + again[-1]
+        return Ended(is_slower=False, is_clear=screened.is_clear, seconds=first[-1])
+    confirmed = trial.confirm(pool.draws(share, generator, again), margin, budget.confirm_s)
     slower = trial.is_regression(confirmed.estimate, confirmed.p_value, margin)
-    if slower and null:
-        drawn = generator.choice(len(null), confirmed.launches)
-        slower = not trial.is_alarm(of_pairs([null[at].log_ratio for at in drawn]), margin)
-    return Ended(is_slower=slower, is_clear=confirmed.is_clear, seconds=seconds)
+    if slower:
+        null = islice(pool.draws(0.0, generator), confirmed.launches)
+        slower = not trial.is_alarm(of_pairs([ratio for ratio, _ in null]), margin)
+    return Ended(is_slower=slower, is_clear=confirmed.is_clear, seconds=first[-1] + again[-1])
 
 
-def _draws(
-    pool: Sequence[Observation], generator: Generator, spent: list[float]
-) -> Iterator[tuple[float, float]]:
-    total = 0.0
-    while True:
-        one = pool[int(generator.integers(len(pool)))]
-        total += one.seconds
-        spent.append(total)
-        yield one.log_ratio, total
-
-
-def gate_rate(
-    pool: Sequence[Observation], null: Sequence[Observation], margin: float, budget: trial.Budget
-) -> tuple[Rate, float]:
+def gate_rate(pool: Pool, share: float, margin: float, budget: trial.Budget) -> tuple[Rate, float]:
     """Return how often the gate says slower, and the median seconds of its clear passes."""
     generator = np.random.default_rng(SEED)
     rates, seconds = [], []
     for _ in range(OUTER):
-        drawn = [pool[at] for at in generator.choice(len(pool), len(pool))]
-        ended = [run_trial(drawn, null, margin, budget, generator) for _ in range(INNER)]
+        drawn = pool.resampled(generator)
+        ended = [run_trial(drawn, share, margin, budget, generator) for _ in range(INNER)]
         rates.append(mean(one.is_slower for one in ended))
         seconds += [one.seconds for one in ended if one.is_clear]
     low, high = np.percentile(rates, [2.5, 97.5])
-    rate = Rate(rate=mean(rates), low=float(low), high=float(high), count=len(pool))
+    count = int(pool.deviations.size)
+    rate = Rate(rate=mean(rates), low=float(low), high=float(high), count=count)
     return rate, median(seconds) if seconds else float("nan")
 
 
-def run_rate(pools: Sequence[Sequence[Observation]], margin: float, budget: trial.Budget) -> Rate:
+def run_rate(pools: Sequence[Pool], margin: float, budget: trial.Budget) -> Rate:
     """Return how often a run fails that holds a case for each pool and no change at all.
 
-    As a run does: all are screened, the suspects confirmed, Holm's correction over them. There is no
-    null control here, which could only lower the rate.
+    As a run does: all are screened, the suspects confirmed, Holm's correction over them. The null
+    control is left out; it could only lower the rate.
     """
     from scipy.stats import binomtest
 
@@ -127,26 +149,21 @@ def run_rate(pools: Sequence[Sequence[Observation]], margin: float, budget: tria
 
 
 def _run_fails(
-    pools: Sequence[Sequence[Observation]],
-    margin: float,
-    budget: trial.Budget,
-    generator: Generator,
+    pools: Sequence[Pool], margin: float, budget: trial.Budget, generator: Generator
 ) -> bool:
-    screened = [
-        trial.screen(_draws(pool, generator, []), margin, budget.screen_s) for pool in pools
+    suspects = []
+    for pool in pools:
+        screened = trial.screen(pool.draws(0.0, generator), margin, budget.screen_s)
+        if not screened.is_clear and screened.estimate.ratio > 1:
+            suspects.append(pool)
+    trials = [
+        trial.confirm(pool.draws(0.0, generator), margin, budget.confirm_s, len(suspects))
+        for pool in suspects
     ]
-    suspects = {
-        case: pools[case]
-        for case, one in enumerate(screened)
-        if not one.is_clear and one.estimate.ratio > 1
-    }
-    trials = {
-        case: trial.confirm(_draws(pool, generator, []), margin, budget.confirm_s, len(suspects))
-        for case, pool in suspects.items()
-    }
-    adjusted = holm({case: one.p_value for case, one in trials.items()})
+    adjusted = holm({number: one.p_value for number, one in enumerate(trials)})
     return any(
-        trial.is_regression(one.estimate, adjusted[case], margin) for case, one in trials.items()
+        trial.is_regression(one.estimate, adjusted[number], margin)
+        for number, one in enumerate(trials)
     )
 
 
@@ -185,16 +202,15 @@ def run_lines(
 ) -> Iterator[str]:
     """Say how often a run of all these cases fails although nothing changed."""
     for is_loaded in (False, True):
-        pools: dict[str, list[Observation]] = {}
+        cases: dict[str, list[Observation]] = {}
         for one in observations:
-            if one.share == 0 and one.is_loaded == is_loaded:
-                pools.setdefault(one.case_id, []).append(one)
-        usable = [pool for pool in pools.values() if len(pool) >= trial.FEWEST_TO_CLEAR]
-        if usable:
-            rate = run_rate(usable, margin, budget)
+            if one.is_loaded == is_loaded:
+                cases.setdefault(one.case_id, []).append(one)
+        if cases:
+            rate = run_rate([Pool.of(of_case) for of_case in cases.values()], margin, budget)
             load = "all CPUs loaded" if is_loaded else "no load"
             yield (
-                f"\nRuns of {len(usable)} cases without any change that fail, {load}: {rate}, "
+                f"\nRuns of {len(cases)} cases without any change that fail, {load}: {rate}, "
                 f"of {rate.count} drawn from the launches above"
             )
 
@@ -202,20 +218,18 @@ def run_lines(
 def _rows(
     observations: Sequence[Observation], margin: float, budget: trial.Budget
 ) -> Iterator[str]:
-    pools = {
-        share: [one for one in observations if one.share == share]
-        for share in sorted({one.share for one in observations})
-    }
-    yield "| planted | launches | scatter | gate | clear pass | " + " | ".join(RULES) + " |"
-    yield "|---" * (len(RULES) + 5) + "|"
-    for share, pool in pools.items():
-        # Launches that control themselves would raise no alarm, whatever they say.
-        null = pools[0.0] if share else []
-        rate, seconds = gate_rate(pool, null, margin, budget)
-        scatter = float(np.std([one.log_ratio for one in pool], ddof=1))
-        others = " | ".join(f"{rule_rate(rule, pool).rate:.0%}" for rule in RULES.values())
+    pool = Pool.of(observations)
+    scatter = float(pool.deviations.std(ddof=1))
+    yield f"{pool.deviations.size} launches, which scatter by {scatter:.2%}\n"
+    yield "| planted | measured | gate | clear pass | " + " | ".join(RULES) + " |"
+    yield "|---" * (len(RULES) + 4) + "|"
+    for share in sorted({one.share for one in observations}):
+        planted = [one for one in observations if one.share == share]
+        rate, seconds = gate_rate(pool, share, margin, budget)
+        measured = exp(mean(one.log_ratio for one in planted)) - 1
+        others = " | ".join(f"{rule_rate(rule, planted).rate:.0%}" for rule in RULES.values())
         clear = "none" if np.isnan(seconds) else f"{seconds:.0f} s"
-        yield f"| {share:.0%} | {len(pool)} | {scatter:.2%} | {rate} | {clear} | {others} |"
+        yield f"| {share:.0%} | {measured:.1%} | {rate} | {clear} | {others} |"
 
 
 def main(files: Sequence[str]) -> None:

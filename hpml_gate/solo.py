@@ -1,10 +1,10 @@
 """Solo launches: one side alone, as the baselines are recorded and screened."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hpml_gate import quiet
 from hpml_gate.diagnostics import Counters, between
-from hpml_gate.launch import Patience, Side, workers
+from hpml_gate.launch import Patience, Side, Worker, workers
 from hpml_gate.measure import Plan
 from hpml_gate.samples import Launch, Samples, launch_of
 from hpml_gate.worker import Order
@@ -25,22 +25,43 @@ def measure(  # noqa: PLR0913  one keyword for each thing that a user may set
     :class:`~hpml_gate.launch.LaunchError` when a launch raises, dies or exceeds ``timeout_s``.
     """
     done: list[Launch] = []
-    for number in range(launches):
-        patience = Patience(timeout_s=timeout_s, tick=lambda: progress(number + 1))  # noqa: B023
+    while len(done) < launches:
+        numbers = range(len(done), min(len(done) + _at_once(cpus), launches))
+        patience = Patience(timeout_s=timeout_s, tick=lambda: progress(numbers.start + 1))  # noqa: B023
         iterations = done[0].iterations if done else None
-        done.append(_launch(number, order, cpus, iterations, patience))
+        done += _launch(numbers, order, cpus, iterations, patience)
     return Samples.of(case_id, done)
 
 
+def _at_once(cpus: int | None) -> int:
+    """Return how many launches are prepared at the same time; they are timed one by one.
+
+    Preparing is most of a launch. What needs the whole machine, or a GPU, is prepared alone.
+    """
+    return 1 if cpus is None else max(1, min(2, len(quiet.cpus_of_launch(0, None)) // cpus))
+
+
 def _launch(
-    number: int, order: Order, cpus: int | None, iterations: int | None, patience: Patience
-) -> Launch:
+    numbers: Sequence[int],
+    order: Order,
+    cpus: int | None,
+    iterations: int | None,
+    patience: Patience,
+) -> list[Launch]:
+    done = []
+    here = quiet.cpus_of_launch(0, None)
+    with workers([(Side(), order) for _ in numbers], here, cpus, patience) as started:
+        for number, worker in zip(numbers, started, strict=True):
+            worker.pin(quiet.cpus_of_launch(number, cpus))
+            done.append(_time(worker, iterations))
+            iterations = done[0].iterations
+    return done
+
+
+def _time(worker: Worker, iterations: int | None) -> Launch:
     plan = Plan()
-    here = quiet.cpus_of_launch(number, cpus)
-    with workers([(Side(), order)], here, cpus, patience) as (worker,):
-        worker.ask("warm_up", plan)
-        iterations = iterations or worker.ask("calibrate", plan)
-        before = Counters.read()
-        blocks = tuple(tuple(worker.time(iterations)) for _ in range(plan.blocks))
-        disturbance = between(before, Counters.read(), blocks)
-        return launch_of(worker.facts(), iterations, blocks, disturbance)
+    worker.ask("warm_up", plan)
+    iterations = iterations or int(worker.ask("calibrate", plan))
+    before = Counters.read()
+    blocks = tuple(tuple(worker.time(iterations)) for _ in range(plan.blocks))
+    return launch_of(worker.facts(), iterations, blocks, between(before, Counters.read(), blocks))

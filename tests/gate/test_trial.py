@@ -1,6 +1,7 @@
 """The rules by which pairs are judged, run on scripted launches: how often they are wrong."""
 
 from collections.abc import Iterator
+from itertools import islice
 from math import log
 
 import numpy as np
@@ -8,7 +9,15 @@ import pytest
 from scipy.stats import binomtest
 
 from hpml_gate import trial
-from hpml_gate.error_rates import Observation, gate_rate, rule_rate, run_rate, run_trial, summary
+from hpml_gate.error_rates import (
+    Observation,
+    Pool,
+    gate_rate,
+    rule_rate,
+    run_rate,
+    run_trial,
+    summary,
+)
 from hpml_gate.rules import RULES
 from hpml_gate.statistics import holm, of_pairs
 from hpml_gate.verdict import of_screening, of_trial
@@ -152,22 +161,23 @@ def observations(share: float, scatter: float, count: int = 30) -> list[Observat
 
 
 def test_error_rates_are_what_the_launches_say() -> None:
-    null = observations(0.0, 0.008)
-    none, seconds = gate_rate(null, [], MARGIN, BUDGET)
-    assert none.rate < 0.01
+    pool = Pool.of([*observations(0.0, 0.008), *observations(0.05, 0.008)])
+    none, seconds = gate_rate(pool, 0.0, MARGIN, BUDGET)
+    assert (none.count, none.rate < 0.01) == (60, True)
     assert seconds < 30
-    assert gate_rate(observations(0.05, 0.008), null, MARGIN, BUDGET)[0].rate > 0.95
+    assert gate_rate(pool, 0.05, MARGIN, BUDGET)[0].rate > 0.95
     mean_rule = rule_rate(RULES["pytest-benchmark mean:5%"], observations(0.10, 0.008))
     assert (mean_rule.rate, mean_rule.high) == (1.0, 1.0)
     assert mean_rule.low > 0.85
 
 
-def test_a_machine_that_differs_from_itself_raises_no_alarm() -> None:
-    """The null control draws from launches that are as slow: base against base would show it."""
-    slow = observations(0.05, 0.002)
-    generator = np.random.default_rng(6)
-    assert run_trial(slow, [], MARGIN, BUDGET, generator).is_slower
-    assert not run_trial(slow, slow, MARGIN, BUDGET, generator).is_slower
+def test_what_was_planted_is_taken_off_before_launches_are_pooled() -> None:
+    """The same deviations, whatever was planted; drawn with either sign they are centred."""
+    pools = [Pool.of(observations(share, 0.0)) for share in (0.0, 0.05)]
+    assert [pool.deviations.tolist() for pool in pools] == [pytest.approx([0.0] * 30)] * 2
+    biased = Pool(deviations=np.full(20, 0.03), seconds=np.full(20, LAUNCH_S))
+    drawn = [r for r, _ in islice(biased.draws(0.0, np.random.default_rng(1)), 400)]
+    assert abs(float(np.mean(drawn))) < 0.006
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -178,10 +188,10 @@ def test_each_tools_rule_finds_a_fifth_and_nothing_in_equals(name: str) -> None:
     assert not rule(base, base[::-1])
 
 
-def test_a_run_of_many_steady_cases_hardly_ever_fails_and_a_changed_one_does() -> None:
-    steady = [observations(0.0, 0.008)] * 6
+def test_a_run_of_many_steady_cases_hardly_ever_fails() -> None:
+    steady = [Pool.of(observations(0.0, 0.008))] * 6
     assert run_rate(steady, MARGIN, BUDGET).rate < 0.01
-    assert run_rate([*steady, observations(0.10, 0.008)], MARGIN, BUDGET).rate > 0.99
+    assert run_trial(steady[0], 0.10, MARGIN, BUDGET, np.random.default_rng(8)).is_slower
 
 
 def test_the_table_names_each_case_and_every_tool() -> None:
