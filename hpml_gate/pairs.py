@@ -60,13 +60,14 @@ class Duel:
     """Both workers of a launch, warmed up, and the iterations of each block."""
 
     def __init__(self, base: Worker, head: Worker, order: Random) -> None:
-        """Warm both up, one after the other; the base decides on the iterations."""
+        """Warm both up, one after the other; each does the same before it is timed."""
         self._base, self._head, self._order = base, head, order
         self._start_s = time.monotonic()
         for worker in order.sample([base, head], k=2):
             worker.ask("warm_up", PAIRED)
-        self._iterations: int = base.ask("calibrate", PAIRED)
-        block_ns = max(rank.wall_ns for rank in base.time(self._iterations))
+        self._iterations: int = min(worker.ask("calibrate", PAIRED) for worker in (base, head))
+        blocks = [*base.time(self._iterations), *head.time(self._iterations)]
+        block_ns = max(rank.wall_ns for rank in blocks)
         self.turns = _turns(4 * block_ns)
 
     @property
