@@ -23,6 +23,7 @@ CLEAR = 0.98  # confidence of a clear pass: the bound looked at after each launc
 EARLY, EARLY_LOOK = 0.0005, 0.00005
 FEWEST_TO_CLEAR = 4
 FEWEST_TO_STOP_EARLY = 6
+MOST_LAUNCHES = 100  # more would say no more of a step that takes no time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +108,8 @@ def _run(
     for log_ratio, spent_s in draws:
         so_far.append(log_ratio)
         enough = len(so_far) >= FEWEST_TO_CLEAR
-        if is_over(so_far) or (enough and spent_s * (1 + 1 / len(so_far)) > budget_s):
+        spent = spent_s * (1 + 1 / len(so_far)) > budget_s or len(so_far) >= MOST_LAUNCHES
+        if is_over(so_far) or (enough and spent):
             break
     return outcome_of(so_far, margin, suspects)
 

@@ -53,7 +53,7 @@ def test_history_reads_the_runs_and_their_baselines_once(run_suite: RunSuite) ->
 
 
 def test_a_self_test_shows_rates_and_keeps_its_raw_times(run_suite: RunSuite) -> None:
-    run = run_suite("--gate=self-test", "--gate-launches=12", "-k", "one")
+    run = run_suite("--gate=self-test", "--gate-launches=12", "--gate-budget=0.1", "-k", "one")
     assert run.status == 0, run.output
     assert "gate: self-test" in run.output
     assert "all CPUs loaded" in run.output
