@@ -166,7 +166,7 @@ def _read(file: Path) -> tuple[list[Baseline], list[str], list[str]]:
         )
     try:
         commit = document["commit_info"]
-        recorded = [_baseline(row, commit, file) for row in document["benchmarks"]]
+        recorded = [baseline_of(row, commit, file) for row in document["benchmarks"]]
         return recorded, [*document[KEY].get("added", [])], [*document[KEY]["retired"]]
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise BaselineError(
@@ -174,7 +174,8 @@ def _read(file: Path) -> tuple[list[Baseline], list[str], list[str]]:
         ) from None
 
 
-def _baseline(row: Mapping[str, Any], commit: Mapping[str, Any], file: Path) -> Baseline:
+def baseline_of(row: Mapping[str, Any], commit: Mapping[str, Any], file: Path) -> Baseline:
+    """Read one case of a session's document; raises KeyError, TypeError, ValueError if damaged."""
     info, seconds = row["extra_info"], row["stats"]["data"]
     blocks, rest = divmod(len(seconds), info["launches"])
     if rest or not blocks or min(seconds) <= 0:

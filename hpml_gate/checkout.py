@@ -130,8 +130,12 @@ class Base:
         path = path.resolve()
         if not path.is_relative_to(self.repository.root):
             return path
-        moved = self.root / path.relative_to(self.repository.root)
+        moved = self.moved(path)
         return moved if moved.exists() else self.root
+
+    def moved(self, path: Path) -> Path:
+        """Return where a resolved path of the checkout would be in the worktree."""
+        return self.root / path.relative_to(self.repository.root)
 
     def close(self) -> None:
         """Remove the worktree; one that could not be finished is still locked."""
@@ -146,7 +150,7 @@ class Base:
         path = Path(entry).resolve()
         if not self._is_ours(entry):
             return str(path)
-        moved = self.root / path.relative_to(self.repository.root)
+        moved = self.moved(path)
         return str(moved) if moved.exists() else None
 
     def _is_ours(self, entry: str) -> bool:

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import exp, log
 from pathlib import Path
-from statistics import mean, median
+from statistics import mean
 from typing import Any
 
 import numpy as np
 
-from hpml_gate.baselines import KEY, SESSIONS
+from hpml_gate.baselines import KEY, SESSIONS, baseline_of
 from hpml_gate.fingerprint import Fingerprint
 from hpml_gate.report import sparkline
 
@@ -95,7 +95,7 @@ def _sessions(file: Path) -> Iterator[Session]:
         document = json.loads(file.read_text(encoding="utf-8"))
         is_baseline = KEY in document
         commit = (document["commit_info"] if is_baseline else document["commit"])["id"]
-        for case_id, times in _baseline(document) if is_baseline else _run(document):
+        for case_id, times in _baseline(document, file) if is_baseline else _run(document):
             yield Session(
                 machine=_machine(document, is_baseline=is_baseline),
                 case_id=case_id,
@@ -103,7 +103,7 @@ def _sessions(file: Path) -> Iterator[Session]:
                 commit=commit,
                 log_ns=mean(log(ns) for ns in times),
             )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
         print(f"left out: {file} ({type(error).__name__}: {error})", file=sys.stderr)  # noqa: T201
 
 
@@ -118,14 +118,10 @@ def _run(document: dict[str, Any]) -> Iterator[tuple[str, list[float]]]:
         yield case["case_id"], case["launch_medians_ns"]
 
 
-def _baseline(document: dict[str, Any]) -> Iterator[tuple[str, list[float]]]:
+def _baseline(document: dict[str, Any], file: Path) -> Iterator[tuple[str, list[float]]]:
     for row in document["benchmarks"]:
-        seconds, launches = row["stats"]["data"], row["extra_info"]["launches"]
-        blocks = len(seconds) // launches
-        yield (
-            row["extra_info"]["case_id"],
-            [median(seconds[at : at + blocks]) * 1e9 for at in range(0, len(seconds), blocks)],
-        )
+        one = baseline_of(row, document["commit_info"], file)
+        yield one.case_id, one.launch_medians_ns[0]
 
 
 def lines(series: dict[tuple[str, str], list[Session]]) -> Iterator[str]:

@@ -150,5 +150,5 @@ def _there(argument: str, here: Path, base: Base) -> str:
         return argument
     target = (here / path).resolve()
     if target.is_relative_to(base.repository.root):
-        target = base.root / target.relative_to(base.repository.root)
+        target = base.moved(target)
     return f"{option}{equals}{target}{colons}{name}"

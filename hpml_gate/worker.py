@@ -1,7 +1,7 @@
 """The far end of a launch: a fresh process that prepares one step and times blocks of it.
 
 Messages on the channel: first what ``sys.path`` is to be, then pickled requests
-``(method, *arguments)`` of :class:`Bench`; to each comes one answer, ``("answer", pickled)`` or
+``(method, *arguments)`` of :class:`Workbench`; to each comes one answer, ``("answer", pickled)`` or
 ``("raised", {...})``. They are pickled apart from the channel's own format, so that an order can
 name functions that only that ``sys.path`` can find.
 """
@@ -70,7 +70,7 @@ class LackingError(Exception):
     """The code on this side does not have, or cannot import, what the order asks for."""
 
 
-class Bench:
+class Workbench:
     """The requests that a worker answers."""
 
     _step: Step
@@ -130,7 +130,7 @@ class Bench:
 
 def serve(channel: Channel) -> None:
     """Answer requests until there is none: the controller has closed the channel."""
-    bench = Bench()
+    bench = Workbench()
     try:
         while True:
             request = channel.receive()
@@ -140,7 +140,7 @@ def serve(channel: Channel) -> None:
         os._exit(0)  # what an interpreter tidies up at its end takes torch two seconds
 
 
-def _answer(bench: Bench, request: bytes) -> tuple[str, Any]:
+def _answer(bench: Workbench, request: bytes) -> tuple[str, Any]:
     try:
         method, *arguments = pickle.loads(request)  # noqa: S301  as above
         return "answer", pickle.dumps(getattr(bench, method)(*arguments))
