@@ -8,8 +8,9 @@ import os
 import pickle
 import shlex
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -159,12 +160,8 @@ def workers(
     They end with the context, by force where asking does not help.
     """
     packed = [_packed(order) for _, order in orders]
-    group = execnet.Group()
-    try:
-        started = [
-            Worker(group.makegateway(_specification(side, cpu_count)), side, patience)
-            for side, _ in orders
-        ]
+    with _processes(cpu_count) as start:
+        started = [Worker(start(side), side, patience) for side, _ in orders]
         for worker, order in zip(started, packed, strict=True):
             worker.send("prepare", order)
         for worker in started:
@@ -173,8 +170,22 @@ def workers(
             worker.check_origin()
             worker.pin(cpus)
         yield started
-    finally:
-        group.terminate(timeout=STOP_S)
+
+
+@contextmanager
+def _processes(cpu_count: int | None) -> Iterator[Callable[[Side], execnet.Gateway]]:
+    """Give what starts a side's process; all of them, and what they leave, go with the context.
+
+    Workers leave without tidying up, or are killed, so their temporary files (sockets of
+    multiprocessing, say) are in a folder that is removed for them.
+    """
+    with tempfile.TemporaryDirectory(prefix="hpml-launch-", ignore_cleanup_errors=True) as folder:
+        environment = {**quiet.environment(cpu_count), "TMPDIR": folder}
+        group = execnet.Group()
+        try:
+            yield lambda side: group.makegateway(_specification(side, environment))
+        finally:
+            group.terminate(timeout=STOP_S)
 
 
 def _packed(order: Order) -> bytes:
@@ -188,9 +199,9 @@ def _packed(order: Order) -> bytes:
         ) from None
 
 
-def _specification(side: Side, cpu_count: int | None) -> str:
+def _specification(side: Side, environment: Mapping[str, str]) -> str:
     """Return a command for the side's interpreter, its environment set before it starts."""
-    assignments = [f"{name}={value}" for name, value in quiet.environment(cpu_count).items()]
+    assignments = [f"{name}={value}" for name, value in environment.items()]
     if side.has_own_packages:
         assignments = ["-u", "PYTHONPATH", *assignments]
     folder = f"//chdir={side.folder}" if side.folder else ""

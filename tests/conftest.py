@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from checkouts import Paired, make_checkout
 from hypothesis import Phase, settings
 from scripted import SPEED, SUITE, Run, RunSuite
 
@@ -38,6 +39,32 @@ def run_suite(tmp_path: Path) -> RunSuite:
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "torch.py").write_text("raise ImportError('the gate imported torch')")
     return lambda *arguments, **environment: Run(tmp_path, *arguments, **environment)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout whose only commit holds the scripted suite."""
+    return make_checkout(tmp_path / "checkout")
+
+
+@pytest.fixture
+def paired(checkout: Path, tmp_path: Path) -> Paired:
+    """Give paired runs over the checkout; worktrees are made where the test can see them."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+
+    def run(*arguments: str, **environment: str) -> Run:
+        return Run(
+            checkout,
+            "--gate=paired",
+            "--gate-budget=0.3",
+            *arguments,
+            TMPDIR=str(temporary),
+            HANGING=str(tmp_path / "hanging"),
+            **environment,
+        )
+
+    return run
 
 
 @pytest.fixture(scope="session")
