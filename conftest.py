@@ -15,7 +15,17 @@ from hpml_models.hardware import resolve_device
 from hpml_models.precision import PRECISIONS
 from hpml_models.types import Case, Mode, PresetName
 
-AXES = ("model", "device_count", "strategy", "precision", "runtime", "quantization")
+AXES = (
+    "model",
+    "device_count",
+    "strategy",
+    "variant",
+    "stages",
+    "micro_batches",
+    "precision",
+    "runtime",
+    "quantization",
+)
 LOADED = [(data, 16) for data in registry.data_sets()]  # data set and batch
 
 
@@ -26,6 +36,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "model": registry.models(),
         "device_count": matrix.DEVICE_COUNTS,
         "strategy": registry.strategies(),
+        "variant": matrix.variants(),
+        "stages": range(1, max(matrix.DEVICE_COUNTS) + 1),
+        "micro_batches": range(1, 1025),
         "precision": PRECISIONS,
         "runtime": registry.runtimes(),
         "quantization": registry.quantizations(),
@@ -35,8 +48,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             f"--{axis.replace('_', '-')}",
             metavar="NAMES",
             type=_names(names),
-            help=f"only these, separated by commas: {', '.join(map(str, names))}",
+            help=f"only these, separated by commas: {_listed(names)}",
         )
+    group.addoption(
+        "--quick",
+        action="store_true",
+        help="what a laptop times in minutes, where no other option says more: "
+        + ", ".join(f"{axis} {_listed(names)}" for axis, names in matrix.QUICK.items()),
+    )
     group.addoption("--device", choices=["auto", "cpu", "cuda"], default="auto")
     group.addoption("--preset", choices=get_args(PresetName), default="tiny")
     group.addoption(
@@ -47,13 +66,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def _listed(names: Collection[Any]) -> str:
+    if isinstance(names, range):
+        return f"{names.start} to {names.stop - 1}"
+    return ", ".join(map(str, names))
+
+
 def _names(known: Collection[Any]) -> Callable[[str], list[Any]]:
     by_text = {str(name): name for name in known}
 
     def parse(text: str) -> list[Any]:
         unknown = [name for name in text.split(",") if name not in by_text]
         if unknown:
-            raise argparse.ArgumentTypeError(f"no {unknown[0]!r}: there are {', '.join(by_text)}")
+            raise argparse.ArgumentTypeError(f"no {unknown[0]!r}: there are {_listed(known)}")
         return [by_text[name] for name in text.split(",")]
 
     return parse
@@ -121,9 +146,9 @@ def _is_wanted(config: pytest.Config, item: pytest.Item) -> bool:
 
 def pytest_gate_left_out(config: pytest.Config, case_id: str) -> bool:
     """Tell the gate which of the cases that there are this run's options leave out."""
-    loaded = {loading.loading_id(*one) for one in LOADED}
-    exist = matrix.every_id() | kernel_step.every_id() | loaded
-    return case_id in exist - _selected_ids(config)
+    others = kernel_step.every_id() | {loading.loading_id(*one) for one in LOADED}
+    exists = matrix.is_case(case_id) or case_id in others
+    return exists and case_id not in _selected_ids(config)
 
 
 def _selected_ids(config: pytest.Config) -> set[str]:
@@ -135,8 +160,9 @@ def _selected_ids(config: pytest.Config) -> set[str]:
 
 
 def _cases(config: pytest.Config, mode: Mode) -> list[Case]:
-    counts = config.getoption("device_count") or matrix.DEFAULT_DEVICE_COUNTS
-    return list(matrix.cases(mode, _setting(config), counts))
+    axes = {**matrix.DEFAULTS, **(matrix.QUICK if config.getoption("quick") else {})}
+    axes |= {axis: names for axis in AXES if (names := config.getoption(axis)) is not None}
+    return list(matrix.cases(mode, _setting(config), axes))
 
 
 def _kernel_pairs(config: pytest.Config) -> dict[str, tuple[str, str]]:
@@ -155,7 +181,17 @@ def _axis(name: str) -> Any:
     return pytest.fixture(name=name)(value)
 
 
-model, device_count, strategy, precision, runtime, quantization = map(_axis, AXES)
+(
+    model,
+    device_count,
+    strategy,
+    variant,
+    stages,
+    micro_batches,
+    precision,
+    runtime,
+    quantization,
+) = map(_axis, AXES)
 
 
 @pytest.fixture
@@ -164,6 +200,9 @@ def case(  # noqa: PLR0913  one argument per axis
     model: str,
     device_count: int,
     strategy: str,
+    variant: str,
+    stages: int,
+    micro_batches: int,
     precision: str,
     runtime: str,
     quantization: str,
@@ -175,6 +214,9 @@ def case(  # noqa: PLR0913  one argument per axis
         model=model,
         device_count=device_count,
         strategy=strategy,
+        variant=variant,
+        stages=stages,
+        micro_batches=micro_batches,
         precision=precision,
         runtime=runtime,
         quantization=quantization,

@@ -3,8 +3,7 @@
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from hpml_models import registry
-from hpml_models.data import synthetic
+from hpml_models import synthetic
 from hpml_models.loading import endless, make_loader
 from hpml_models.types import SEED, SYNTHETIC, Batch, Case, Incorrect, ModelSpec
 
@@ -19,18 +18,18 @@ def build_module(spec: ModelSpec, case: Case, device: str) -> "nn.Module":
     import torch
 
     torch.manual_seed(SEED)
-    module = spec.build(**spec.presets[case.preset].options)
+    options = spec.presets[case.preset].options
+    module = spec.build(**options)
     count = sum(parameter.numel() for parameter in module.parameters())
-    if spec.parameter_count is not None and count != spec.parameter_count:
-        raise Incorrect(f"{spec.name} has {count:,} parameters, not {spec.parameter_count:,}")
+    if spec.parameter_count is not None and count != (expected := spec.parameter_count(**options)):
+        raise Incorrect(f"{spec.name} has {count:,} parameters, not {expected:,}")
     return module.to(device)
 
 
 def build_batches(spec: ModelSpec, case: Case, device: str) -> list[Batch]:
     """Make or load the case's global batches and put them on ``device``, outside any timing."""
-    data = registry.data_sets()[spec.data]
     if case.data == SYNTHETIC:
-        made = synthetic.batches(data, case.batch, BATCHES, SEED)
+        made = synthetic.batches(spec, case.preset, case.batch, BATCHES)
     else:
         loader = make_loader(case.data, str(case.data_root), "train", case.batch)
         made = list(islice(endless(loader), BATCHES))

@@ -1,9 +1,11 @@
 """The matrix: every case that makes sense, in a stable order."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
+from types import MappingProxyType
 from typing import Any, get_args
 
 from hpml_models import registry
@@ -12,7 +14,11 @@ from hpml_models.precision import PRECISIONS
 from hpml_models.types import SYNTHETIC, Case, Device, Mode, ModelSpec, PresetName
 
 DEVICE_COUNTS = (1, 2, 4)
-DEFAULT_DEVICE_COUNTS = (1, 2)
+MICRO_BATCHES = re.compile(r"-m\d+(?=-x)")  # their number, in a case's id
+
+Axes = Mapping[str, Collection[Any]]  # names or numbers of each axis that is not left open
+DEFAULTS: Axes = {"model": ("resnet18",), "device_count": (1, 2)}
+QUICK: Axes = {"strategy": ("single", "ddp")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,13 +30,17 @@ class Setting:
     data_root: str | None = None
 
 
-def cases(
-    mode: Mode, setting: Setting, device_counts: Sequence[int] = DEVICE_COUNTS
-) -> Iterator[Case]:
-    """List a mode's cases: training by strategy and count, inference by runtime and scheme."""
-    variants = _training_variants(device_counts) if mode == "train" else _inference_variants()
-    for model, precision, axes in product(registry.models(), PRECISIONS, list(variants)):
-        yield make_case(mode, setting, model=model, precision=precision, **axes)
+def cases(mode: Mode, setting: Setting, axes: Axes = MappingProxyType({})) -> Iterator[Case]:
+    """List a mode's cases: training by strategy and count, inference by runtime and scheme.
+
+    An axis that is left open has all its names; micro-batches are then each strategy's own.
+    """
+    variants = _training_variants(axes) if mode == "train" else _inference_variants()
+    for model, precision, rest in product(registry.models(), PRECISIONS, list(variants)):
+        chosen = {"model": model, "precision": precision, **rest}
+        has_data = setting.data_root is None or registry.models()[model].data is not None
+        if has_data and all(chosen[axis] in names for axis, names in axes.items()):
+            yield make_case(mode, setting, **chosen)
 
 
 def make_case(mode: Mode, setting: Setting, *, model: str, **axes: Any) -> Case:
@@ -39,7 +49,7 @@ def make_case(mode: Mode, setting: Setting, *, model: str, **axes: Any) -> Case:
     return Case(
         mode=mode,
         model=model,
-        data=spec.data if setting.data_root else SYNTHETIC,
+        data=spec.data if setting.data_root and spec.data else SYNTHETIC,
         preset=setting.preset,
         batch=spec.presets[setting.preset].batch,
         device=setting.device,
@@ -48,35 +58,55 @@ def make_case(mode: Mode, setting: Setting, *, model: str, **axes: Any) -> Case:
     )
 
 
-def _training_variants(device_counts: Sequence[int]) -> Iterator[dict[str, Any]]:
-    for strategy, count in product(registry.strategies().values(), device_counts):
+def _training_variants(axes: Axes) -> Iterator[dict[str, Any]]:
+    for strategy, count in product(registry.strategies().values(), DEVICE_COUNTS):
         if count in strategy.device_counts:
-            yield {
-                "strategy": strategy.name,
-                "device_count": count,
-                "runtime": "eager",
-                "quantization": "none",
-            }
+            for variant, stages, micro_batches in product(
+                strategy.variants,
+                strategy.stage_counts(count),
+                axes.get("micro_batches", (strategy.micro_batches,)),
+            ):
+                yield {
+                    "strategy": strategy.name,
+                    "device_count": count,
+                    "variant": variant,
+                    "stages": stages,
+                    "micro_batches": micro_batches,
+                    "runtime": "eager",
+                    "quantization": "none",
+                }
 
 
 def _inference_variants() -> Iterator[dict[str, Any]]:
+    """Inference runs on one device, whatever the axes of training are."""
     for runtime, quantization in product(registry.runtimes(), registry.quantizations()):
         yield {
             "strategy": "single",
+            "variant": "",
+            "stages": 1,
+            "micro_batches": 1,
             "device_count": 1,
             "runtime": runtime,
             "quantization": quantization,
         }
 
 
+def variants() -> list[str]:
+    """Return the names of all strategies' variants."""
+    return [one for strategy in registry.strategies().values() for one in strategy.variants if one]
+
+
+def is_case(case_id: str) -> bool:
+    """Say whether some options select a case of this id: micro-batches may be any number."""
+    return MICRO_BATCHES.sub("", case_id) in _every_id()
+
+
 @cache
-def every_id() -> frozenset[str]:
-    """Return the id of every case that any options can select."""
+def _every_id() -> frozenset[str]:
+    settings = product(get_args(Mode), get_args(Device), get_args(PresetName), (None, "anywhere"))
     return frozenset(
-        case.id
-        for mode, device, preset, data_root in product(
-            get_args(Mode), get_args(Device), get_args(PresetName), (None, "anywhere")
-        )
+        MICRO_BATCHES.sub("", case.id)
+        for mode, device, preset, data_root in settings
         for case in cases(mode, Setting(device=device, preset=preset, data_root=data_root))
     )
 

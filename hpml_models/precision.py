@@ -4,14 +4,14 @@ Tolerances are on the relative difference of a model's outputs from float32's: b
 bits, so each value is off by up to 2^-9, and a network of tens of layers gathers a few of them.
 """
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from hpml_models.types import Incorrect, Precision
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 PRECISIONS: Mapping[str, Precision] = {
     one.name: one
@@ -32,12 +32,38 @@ def autocast(precision: Precision, device: str) -> AbstractContextManager[object
     return torch.autocast(kind, getattr(torch, precision.autocast), cache_enabled=False)
 
 
-def check_output_dtype(outputs: "Tensor", precision: Precision) -> str:
-    """Return the dtype that a matrix product's output has; raise if the precision had no effect."""
-    dtype = str(outputs.dtype).removeprefix("torch.")
-    if dtype != precision.output_dtype:
+@contextmanager
+def output_dtypes(module: "nn.Module") -> Iterator[set[str]]:
+    """Collect the dtypes that a module's matrix products and convolutions give."""
+    from torch.nn.modules.conv import _ConvNd
+
+    seen: set[str] = set()
+    hooks = [
+        layer.register_forward_hook(lambda _, __, output: seen.add(_name(output)))
+        for layer in module.modules()
+        if isinstance(layer, _ConvNd) or hasattr(layer, "in_features")
+    ]
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def check_output_dtypes(dtypes: set[str], precision: Precision) -> str:
+    """Return the dtype that products have; raise if the precision had no effect on some."""
+    if dtypes != {precision.output_dtype}:
         raise Incorrect(
-            f"precision {precision.name} did not take effect: outputs are {dtype}, "
-            f"not {precision.output_dtype}"
+            f"precision {precision.name} did not take effect: outputs are "
+            f"{', '.join(sorted(dtypes)) or 'unseen'}, not {precision.output_dtype}"
         )
-    return dtype
+    return precision.output_dtype
+
+
+def check_output_dtype(outputs: "Tensor", precision: Precision) -> str:
+    """Return the dtype that a model's outputs have; raise if the precision had no effect."""
+    return check_output_dtypes({_name(outputs)}, precision)
+
+
+def _name(tensor: "Tensor") -> str:
+    return str(tensor.dtype).removeprefix("torch.")

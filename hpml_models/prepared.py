@@ -51,7 +51,7 @@ class WorldStep:
             world.close()
             raise
         self.items_per_step: int = sum(items for items, _ in facts)
-        self.effective: Mapping[str, Any] = facts[0][1]
+        self.effective: Mapping[str, Any] = over_ranks([effective for _, effective in facts])
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -65,6 +65,16 @@ class WorldStep:
     def close(self) -> None:
         """End the ranks."""
         self._world.close()
+
+
+def over_ranks(facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Put ranks' facts together: what all agree on as it is, all else as a list by rank."""
+    names = dict.fromkeys(name for one in facts for name in one)
+    by_rank = {name: [one.get(name) for one in facts] for name in names}
+    return {
+        name: values[0] if all(value == values[0] for value in values) else values
+        for name, values in by_rank.items()
+    }
 
 
 def _prepare_on_rank(

@@ -1,21 +1,20 @@
 """A case becomes a prepared step: built, checked against its reference, ready to be timed."""
 
+from collections.abc import Mapping
 from itertools import cycle
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hpml_models import registry
 from hpml_models.build import build_batches, build_module
 from hpml_models.clocks import clock_for
+from hpml_models.evidence import traffic
 from hpml_models.inference import build_predictor
 from hpml_models.matrix import spec_of
-from hpml_models.precision import PRECISIONS, check_output_dtype
+from hpml_models.precision import PRECISIONS, check_output_dtypes, output_dtypes
 from hpml_models.prepared import LocalStep, WorldStep
-from hpml_models.types import Case, Incorrect, Rank, Share, Task, Trainer
+from hpml_models.types import Case, Incorrect, Part, Rank, Task, Trainer
 from hpml_models.world import World, device_of
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 def prepare_step(case: Case) -> LocalStep | WorldStep:
@@ -67,35 +66,46 @@ def environment() -> dict[str, Any]:
 
 def _training_step(rank: Rank, case: Case) -> LocalStep:
     spec, strategy = spec_of(case), registry.strategies()[case.strategy]
+    batches = build_batches(spec, case, rank.device)
     task = Task(
         module=build_module(spec, case, rank.device).train(),
-        loss=spec.loss,
-        optimizer=spec.optimizer,
+        spec=spec,
         precision=PRECISIONS[case.precision],
         rank=rank,
+        example=batches[0].inputs,
+        device_count=case.device_count,
+        variant=case.variant,
+        stages=case.stages,
+        micro_batches=case.micro_batches,
     )
     trainer = strategy.prepare(task)
-    shares = [trainer.share(batch) for batch in build_batches(spec, case, rank.device)]
-    proof = prove_training(task, trainer, shares)
+    shares = [trainer.share(batch) for batch in batches]
+    proof, sent = prove_training(task, trainer, shares)
     upcoming = cycle(shares)
     return LocalStep(
         run=lambda: trainer.step(next(upcoming)),
         clock=clock_for(rank, in_world=strategy.needs_world),
-        items_per_step=len(shares[0].batch),
-        effective={**environment(), **proof, **strategy.proof(trainer, rank)},
+        items_per_step=trainer.samples(shares[0]),
+        effective={**environment(), **proof, **strategy.proof(trainer, rank, sent)},
         rank=rank,
     )
 
 
-def prove_training(task: Task, trainer: Trainer, shares: list[Share]) -> dict[str, Any]:
-    """Take a step on each share; read back the loss and the dtype that the model computes in."""
-    seen: list[Tensor] = []
-    hook = task.module.register_forward_hook(lambda _, __, outputs: seen.append(outputs))
-    losses = [float(trainer.step(share)) for share in shares]
-    hook.remove()
+def prove_training(
+    task: Task, trainer: Trainer, shares: list[list[Part]]
+) -> tuple[dict[str, Any], Mapping[str, int]]:
+    """Take a step on each share; read back losses, the dtype of products, and bytes exchanged.
+
+    The last step is the one whose bytes are counted: the first ones may set things up.
+    """
+    with output_dtypes(task.module) as dtypes:
+        losses = [float(trainer.step(share)) for share in shares]
+        with traffic() as sent:
+            losses.append(float(trainer.step(shares[0])))
     if not all(isfinite(loss) for loss in losses):
         raise Incorrect(f"training gives losses {losses}")
-    return {"losses": losses, "output_dtype": check_output_dtype(seen[-1], task.precision)}
+    dtype = check_output_dtypes(dtypes, task.precision)
+    return {"losses": losses, "output_dtype": dtype, "sent_bytes": {**sent}}, sent
 
 
 def _inference_step(rank: Rank, case: Case) -> LocalStep:

@@ -1,36 +1,117 @@
-"""The training step itself, as strategies that keep the whole model on each rank share it."""
+"""The training step itself, as strategies share it whose every rank runs the whole model."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, cast
 
 from hpml_models.precision import autocast
-from hpml_models.types import Batch, Share, Task
+from hpml_models.sharing import micro_batches
+from hpml_models.types import Batch, Part, Snapshot, Task
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
 class EagerTrainer:
-    """Forward, backward, optimizer step; ``module`` is the task's, wrapped or not."""
+    """Forward and backward for each micro-batch, clip, optimizer step.
+
+    ``module`` is the task's, wrapped or not. ``replicas`` share a global batch, and whatever
+    wraps the module averages their gradients.
+    """
+
+    replicas = 1
 
     def __init__(self, task: Task, module: "nn.Module") -> None:
-        """Make the optimizer over the module's parameters."""
+        """Make the optimizer over the task's parameters."""
         self.task = task
         self.module = module
-        self.optimizer = task.optimizer(module.parameters())
+        self.optimizer = self.make_optimizer()
 
-    def share(self, batch: Batch) -> Share:
-        """Take the whole batch: there is one rank."""
-        return Share(batch, weight=1.0)
+    def make_optimizer(self) -> Any:
+        """Return what steps: the task's own optimizer."""
+        return self.task.spec.optimizer(self.task.module.parameters())
 
-    def step(self, share: Share) -> "Tensor":
-        """Do one optimisation step on this rank's share; the backward pass is outside autocast."""
+    def share(self, batch: Batch) -> list[Part]:
+        """Cut this replica's micro-batches out."""
+        return micro_batches(
+            batch,
+            self.task.spec.terms,
+            replica=self.task.rank.index % self.replicas,
+            replicas=self.replicas,
+            count=self.task.micro_batches,
+        )
+
+    def samples(self, parts: list[Part]) -> int:
+        """Count all: no other rank has the same."""
+        return sum(len(part.batch) for part in parts)
+
+    def step(self, parts: list[Part]) -> "Tensor":
+        """Do one optimisation step; gradients meet those of other replicas in the last part."""
         self.optimizer.zero_grad(set_to_none=True)
-        with autocast(self.task.precision, self.task.rank.device):
-            loss = self.task.loss(self.module(share.batch.inputs), share.batch.targets)
-        (loss * share.weight).backward()
+        total: Tensor | None = None
+        for number, part in enumerate(parts, start=1):
+            with self.accumulating(is_last=number == len(parts)):
+                term = self.accumulate(part)
+            total = term if total is None else total + term
+        assert total is not None  # noqa: S101  a share has at least one part
+        if self.task.clip_norm is not None:
+            self.clip(self.task.clip_norm)
         self.optimizer.step()
-        return loss.detach()
+        return total
 
-    def parameters(self) -> "dict[str, Tensor]":
-        """Return the task's own parameters: each rank holds all of them."""
-        return {name: value.detach() for name, value in self.task.module.named_parameters()}
+    def accumulate(self, part: Part) -> "Tensor":
+        """Add a part's gradients to those that there are; the backward pass is outside autocast."""
+        with autocast(self.task.precision, self.task.rank.device):
+            loss = self.task.spec.loss(self.module(part.batch.inputs), part.batch.targets)
+        (loss * (part.weight * self.replicas)).backward()
+        return loss.detach() * part.weight
+
+    def accumulating(self, *, is_last: bool) -> AbstractContextManager[object]:  # noqa: ARG002
+        """Return what one part runs in; replicas may keep still until the last."""
+        return nullcontext()
+
+    def clip(self, largest_norm: float) -> None:
+        """Scale the gradients down to a norm, taken over the whole model."""
+        from torch.nn.utils import clip_grad_norm_
+
+        clip_grad_norm_(self.task.module.parameters(), largest_norm)
+
+    def snapshot(self) -> Snapshot:
+        """Copy the task's own tensors: each rank holds all of them."""
+        return snapshot_of(dict(self.task.module.named_parameters()), self.state)
+
+    @property
+    def state(self) -> "Mapping[Any, Mapping[str, Any]]":
+        """What this rank's optimizer keeps of each parameter."""
+        return cast("Mapping[Any, Mapping[str, Any]]", self.optimizer.state)
+
+
+def snapshot_of(
+    parameters: "Mapping[str, nn.Parameter]", state: "Mapping[Any, Mapping[str, Any]]"
+) -> Snapshot:
+    """Copy parameters, their gradients, and what an optimizer keeps of them."""
+    return Snapshot(
+        parameters={name: _whole(value) for name, value in parameters.items()},
+        gradients={
+            name: _whole(value.grad) for name, value in parameters.items() if value.grad is not None
+        },
+        optimizer={
+            f"{name}.{key}": _whole(kept)
+            for name, value in parameters.items()
+            for key, kept in _tensors(state.get(value, {}))
+        },
+    )
+
+
+def _tensors(state: Mapping[str, Any]) -> "Iterator[tuple[str, Tensor]]":
+    import torch
+
+    return ((key, kept) for key, kept in state.items() if isinstance(kept, torch.Tensor))
+
+
+def _whole(tensor: "Tensor") -> "Tensor":
+    """Return a copy; of a tensor that ranks hold in shards, the whole."""
+    from torch.distributed.tensor import DTensor
+
+    tensor = tensor.detach()
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor.clone()

@@ -1,9 +1,6 @@
-"""The types that the rooms of this package share: frozen, keyword-only, light to import.
+"""The types that the rooms of this package share: frozen, keyword-only, light to import."""
 
-Shapes: B batch, C channels, H height, W width, K classes.
-"""
-
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
@@ -25,7 +22,7 @@ class Incorrect(AssertionError):
 
 
 class Batch(NamedTuple):
-    """Inputs ``[B, ...]`` and targets ``[B]``."""
+    """Inputs ``[B, ...]`` and targets ``[B, ...]``."""
 
     inputs: "Tensor"
     targets: "Tensor"
@@ -37,33 +34,43 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class DataSpec:
-    """A data set: its shapes for synthetic batches, and how to load the real one."""
+    """A real data set, and how to open it."""
 
     name: str
-    input_shape: tuple[int, ...]  # of one sample: [C, H, W] for images
-    classes: int
     open: Callable[[Path, str], Any]  # (data root, "train" or "test") -> torch Dataset
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """A size of a model's workload; ``options`` go to its ``build``."""
+    """A size of a model's workload; ``options`` go to its ``build`` and its ``draw``."""
 
     batch: int
     options: Mapping[str, Any]
 
 
+Chain = Callable[["nn.Module"], "list[nn.Module]"]
+"""A model as modules that run one after the other: where it may be cut into stages."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """A model: how to build it, what it eats, how it is trained."""
+    """A model: how to build it, what it eats, how it is trained, how it may be taken apart.
+
+    ``loss`` is a mean; ``terms`` counts what it is the mean of, given the targets: the mean over
+    a whole batch is the mean of its parts' losses weighted by their terms.
+    """
 
     name: str
-    data: str  # name of its DataSpec
+    data: str | None  # name of its DataSpec; None: synthetic batches only
     presets: Mapping[PresetName, Preset]
     build: Callable[..., "nn.Module"]
+    draw: Callable[..., Batch]  # (batch, torch.Generator, **options): one synthetic batch
     loss: "Callable[[Tensor, Tensor], Tensor]"
-    optimizer: "Callable[[Iterator[nn.Parameter]], torch.optim.Optimizer]"
-    parameter_count: int | None = None  # published or derived; a build that differs is an error
+    optimizer: "Callable[[Iterable[Any]], torch.optim.Optimizer]"
+    terms: "Callable[[Tensor], int]" = len
+    chain: Chain | None = None
+    tensor_plan: "Callable[[nn.Module], Mapping[str, Any]] | None" = None  # to ParallelStyles
+    parameter_count: Callable[..., int] | None = None  # (**options): published, or by hand
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +93,9 @@ class Case:
     preset: PresetName
     batch: int  # global: all ranks together
     strategy: str
+    variant: str = ""  # of the strategy: a schedule, a stage of sharding
+    stages: int = 1  # ranks that a replica of the model is cut over
+    micro_batches: int = 1  # parts that each replica's share of the batch is worked through in
     device_count: int
     device: Device
     precision: str
@@ -100,7 +110,7 @@ class Case:
 
     @property
     def id(self) -> str:
-        """The case in words: the key of its baseline. Eager and unquantized go without saying."""
+        """The case in words: the key of its baseline. What is usual goes without saying."""
         words = [
             self.mode,
             self.model,
@@ -108,14 +118,16 @@ class Case:
             self.preset,
             f"b{self.batch}",
             self.strategy,
+            self.variant,
+            f"s{self.stages}" if self.stages not in (1, self.device_count) else "",
+            f"m{self.micro_batches}" if self.micro_batches > 1 else "",
             f"x{self.device_count}",
             self.device,
             self.precision,
+            self.runtime if self.runtime != "eager" else "",
+            self.quantization if self.quantization != "none" else "",
         ]
-        extras = [self.runtime] * (self.runtime != "eager") + [self.quantization] * (
-            self.quantization != "none"
-        )
-        return "-".join(words + extras)
+        return "-".join(word for word in words if word)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,36 +140,56 @@ class Rank:
     kept: dict[str, Any]
 
 
-class Share(NamedTuple):
-    """One rank's part of a global batch.
-
-    ``weight`` turns the mean loss over the part into this rank's term of the mean over the
-    whole: ranks average their gradients, so it is ``len(part) * world_size / len(whole)``.
-    """
+class Part(NamedTuple):
+    """A micro-batch of one rank; ``weight`` is its part of the whole batch's terms of the loss."""
 
     batch: Batch
     weight: float
 
 
+class Snapshot(NamedTuple):
+    """Whole tensors by the name that they have on one device; together the ranks give all.
+
+    ``gradients`` are those of the last step, as the optimizer used them; an optimizer's tensors
+    are named ``PARAMETER.KEY``.
+    """
+
+    parameters: "dict[str, Tensor]"
+    gradients: "dict[str, Tensor]"
+    optimizer: "dict[str, Tensor]"
+
+
 class Trainer(Protocol):
     """A model under a strategy, as one rank sees it."""
 
-    def share(self, batch: Batch) -> Share:
-        """Cut this rank's part out of a global batch."""
+    def share(self, batch: Batch) -> list[Part]:
+        """Cut this rank's micro-batches out of a global batch."""
 
-    def step(self, share: Share) -> "Tensor":
-        """Do one optimisation step and return the part's mean loss, detached."""
+    def samples(self, parts: list[Part]) -> int:
+        """Count the samples that this rank answers for: over all ranks, each counts once."""
 
-    def parameters(self) -> "dict[str, Tensor]":
-        """Return the whole model's parameters by the name they have on one device."""
+    def step(self, parts: list[Part]) -> "Tensor":
+        """Do one optimisation step; return this rank's term of the global batch's mean loss."""
+
+    def snapshot(self) -> Snapshot:
+        """Gather what this rank can give of the model; every rank must ask at the same time."""
 
 
 class Strategy(Protocol):
-    """A way to train one model on several devices; one file each in ``strategies``."""
+    """A way to train one model on several devices; one file each in ``strategies``.
+
+    Subclass it: what most strategies have in common is given here.
+    """
 
     name: str
-    device_counts: range  # the counts at which the strategy means something
-    needs_world: bool  # whether it runs in a process group
+    variants: Sequence[str] = ("",)  # schedules, say, where there are several
+    device_counts: range = range(2, 1025)  # those at which the strategy means something
+    micro_batches: int = 1  # how many a replica works through, unless options say
+    needs_world: bool = True  # whether it runs in a process group
+
+    def stage_counts(self, device_count: int) -> Sequence[int]:  # noqa: ARG002  for pipelines
+        """Return into how many stages a replica may be cut; 1: each device has all layers."""
+        return (1,)
 
     def why_not(self, spec: ModelSpec, case: Case) -> str | None:
         """Return the reason why the model cannot be trained this way, None if it can."""
@@ -165,8 +197,11 @@ class Strategy(Protocol):
     def prepare(self, task: "Task") -> Trainer:
         """Put the task's model under the strategy, in the rank that calls."""
 
-    def proof(self, trainer: Trainer, rank: Rank) -> dict[str, Any]:
-        """Read back what took effect after some steps; raise :class:`Incorrect` if it did not."""
+    def proof(self, trainer: Trainer, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
+        """Read back what took effect after some steps; raise :class:`Incorrect` if it did not.
+
+        ``traffic`` holds the bytes that this rank gave to each collective in the last step.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,10 +209,15 @@ class Task:
     """What is to be trained: the model on this rank's device, not yet under any strategy."""
 
     module: "nn.Module"
-    loss: "Callable[[Tensor, Tensor], Tensor]"
-    optimizer: "Callable[[Iterator[nn.Parameter]], torch.optim.Optimizer]"
+    spec: ModelSpec
     precision: Precision
     rank: Rank
+    example: "Tensor"  # inputs like those to come, to count a model's operations on
+    device_count: int = 1
+    variant: str = ""
+    stages: int = 1
+    micro_batches: int = 1
+    clip_norm: float | None = None  # largest norm of the whole model's gradient
 
 
 Predictor = Callable[["Tensor"], "Tensor"]

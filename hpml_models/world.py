@@ -24,7 +24,18 @@ from typing import Any, Self
 from hpml_models.types import Device, Rank
 
 # What ranks import anyway, and nothing that starts threads: those would not survive the fork.
-PRELOAD = ["torch", "torch._dynamo", "torch.distributed", "torch.nn.parallel", "torchvision"]
+PRELOAD = [
+    "torch",
+    "torch._dynamo",
+    "torch.distributed",
+    "torch.distributed.fsdp",
+    "torch.distributed.optim",
+    "torch.distributed.pipelining",
+    "torch.distributed.tensor.parallel",
+    "torch.nn.parallel",
+    "torch.utils.flop_counter",
+    "torchvision",
+]
 
 START_S = 120.0  # importing torch on a busy machine, then meeting
 STOP_S = 2.0

@@ -11,6 +11,7 @@ from typing import Any
 from hpml_models.types import DataSpec
 
 OFFICIAL = "cifar-10-batches-py"
+CLASSES = 10
 LAYOUTS = f"{OFFICIAL}/ or cifar10/{{train,test}}/<class>/*.jpg"
 
 
@@ -46,9 +47,9 @@ def _open_folders(folder: Path, split: str) -> Any:
     from torchvision.datasets import ImageFolder
 
     classes = sorted(path for path in folder.iterdir() if path.is_dir())
-    if len(classes) != SPEC.classes:
+    if len(classes) != CLASSES:
         raise FileNotFoundError(
-            f"{folder} has {len(classes)} folders: expected one for each of {SPEC.classes} classes"
+            f"{folder} has {len(classes)} folders: expected one for each of {CLASSES} classes"
         )
     for path in classes:
         if not any(path.glob("*.jpg")) and not any(path.glob("*.png")):
@@ -83,7 +84,5 @@ def transform(split: str) -> Any:
 
 SPEC = DataSpec(
     name="cifar10",
-    input_shape=(3, 32, 32),
-    classes=10,
     open=open_split,
 )

@@ -5,80 +5,59 @@ arXiv 2006.15704. Shards may be uneven: each rank weighs its mean loss so that t
 gradients is the gradient of the mean loss over the whole batch. BatchNorm sees its own shard only.
 """
 
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
+from hpml_models.evidence import held, spread_over_ranks
+from hpml_models.sharing import why_not_shared
 from hpml_models.training import EagerTrainer
-from hpml_models.types import Batch, Case, Incorrect, ModelSpec, Rank, Share, Task, Trainer
+from hpml_models.types import Case, Incorrect, ModelSpec, Rank, Strategy, Task, Trainer
 
 
 class DdpTrainer(EagerTrainer):
-    """A replica that averages its gradients with the others'."""
+    """A replica that averages its gradients with the others', once in a step."""
 
     def __init__(self, task: Task) -> None:
         """Wrap the module; every rank must do so at the same time."""
         from torch.nn.parallel import DistributedDataParallel
 
+        self.replicas = task.rank.world_size
         super().__init__(task, DistributedDataParallel(task.module))
 
-    def share(self, batch: Batch) -> Share:
-        """Cut the batch into one part per rank, sizes at most one apart."""
-        rank = self.task.rank
-        if len(batch) < rank.world_size:
-            raise ValueError(f"batch {len(batch)} is smaller than the world of {rank.world_size}")
-        parts = zip(*(tensor.tensor_split(rank.world_size) for tensor in batch), strict=True)
-        part = Batch(*list(parts)[rank.index])
-        return Share(part, weight=len(part) * rank.world_size / len(batch))
+    def accumulating(self, *, is_last: bool) -> AbstractContextManager[object]:
+        """Keep gradients on their rank until the last micro-batch."""
+        return nullcontext() if is_last else cast("Any", self.module).no_sync()
 
 
-class Ddp:
+class Ddp(Strategy):
     """``torch.nn.parallel.DistributedDataParallel``."""
 
     name = "ddp"
     device_counts = range(1, 1025)
-    needs_world = True
 
     def why_not(self, spec: ModelSpec, case: Case) -> str | None:  # noqa: ARG002  fits every model
         """Refuse only a batch that leaves a rank without work."""
-        if case.batch < case.device_count:
-            return f"batch {case.batch} is smaller than the world of {case.device_count}"
-        return None
+        return why_not_shared(case.batch, case.device_count, case.micro_batches)
 
     def prepare(self, task: Task) -> Trainer:
         """Replicate the module on every rank."""
         return DdpTrainer(task)
 
-    def proof(self, trainer: Trainer, rank: Rank) -> dict[str, Any]:
-        """Check that replicas that saw different data are still the same: gradients were shared."""
-        import torch.distributed as dist
-
+    def proof(self, trainer: Trainer, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
+        """Check that the gradients were averaged: once, and replicas are still the same."""
         replica = cast("DdpTrainer", trainer)
-        spread = _spread_over_ranks(replica)
-        if dist.get_world_size() != rank.world_size or spread != 0:
-            raise Incorrect(
-                f"ddp did not take effect: world size {dist.get_world_size()} of "
-                f"{rank.world_size}, replicas differ by {spread}"
-            )
-        return {
-            "world_size": dist.get_world_size(),
-            "backend": dist.get_backend(),
+        facts = {
+            **held(replica.task.module.parameters(), replica.state),
             "wrapper": type(replica.module).__name__,
-            "gradient_bytes": sum(
-                p.numel() * p.element_size() for p in replica.module.parameters()
-            ),
-            "replicas_differ_by": spread,
+            "replicas_differ_by": spread_over_ranks(replica.task.module.parameters()),
         }
-
-
-def _spread_over_ranks(trainer: DdpTrainer) -> float:
-    """Return the largest difference of any parameter between any two ranks."""
-    import torch
-    import torch.distributed as dist
-
-    flat = torch.cat([p.detach().flatten() for p in trainer.module.parameters()])
-    largest, smallest = flat.clone(), flat.clone()
-    dist.all_reduce(largest, dist.ReduceOp.MAX)
-    dist.all_reduce(smallest, dist.ReduceOp.MIN)
-    return float((largest - smallest).abs().max())
+        sent, gradients = traffic.get("allreduce_", 0), facts["parameter_bytes"]
+        if facts["replicas_differ_by"] != 0 or facts["world_size"] != rank.world_size:
+            raise Incorrect(f"{self.name} did not take effect: {facts}")
+        if sent != gradients:
+            raise Incorrect(f"{self.name} reduced {sent} bytes a step, not {gradients}")
+        return facts
 
 
 STRATEGY = Ddp()

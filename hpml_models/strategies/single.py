@@ -1,12 +1,14 @@
 """One device: what every other strategy must agree with."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from hpml_models.sharing import why_not_shared
 from hpml_models.training import EagerTrainer
-from hpml_models.types import Case, ModelSpec, Rank, Task, Trainer
+from hpml_models.types import Case, ModelSpec, Rank, Strategy, Task, Trainer
 
 
-class Single:
+class Single(Strategy):
     """Plain training on one device."""
 
     name = "single"
@@ -14,15 +16,15 @@ class Single:
     needs_world = False
 
     def why_not(self, spec: ModelSpec, case: Case) -> str | None:  # noqa: ARG002  fits every model
-        """Every model trains on one device."""
-        return None
+        """Refuse only a batch that is too small."""
+        return why_not_shared(case.batch, 1, case.micro_batches)
 
     def prepare(self, task: Task) -> Trainer:
         """Train the module as it is."""
         return EagerTrainer(task, task.module)
 
-    def proof(self, trainer: Trainer, rank: Rank) -> dict[str, Any]:  # noqa: ARG002  nothing to read
-        """One process holds everything."""
+    def proof(self, trainer: Trainer, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:  # noqa: ARG002
+        """One process holds everything and talks to nobody."""
         return {"world_size": rank.world_size}
 
 

@@ -1,32 +1,119 @@
-"""Data parallelism done wrong, in the ways it goes wrong: the property must catch each.
+"""Parallel training done wrong, in the ways it goes wrong: the property must catch each.
 
 No pytest here: ranks import this file.
 """
 
-from torch import Tensor
+from typing import Any
 
+import torch
+from torch import Tensor, nn
+
+from hpml_models import registry
+from hpml_models.pipelining import PipelineTrainer
 from hpml_models.strategies.ddp import DdpTrainer
-from hpml_models.types import Batch, Share
+from hpml_models.strategies.pipeline import SCHEDULES
+from hpml_models.types import Batch, Part, Task, Trainer
 
 
 class Unweighted(DdpTrainer):
-    """Uneven shards count as if they were even."""
+    """Uneven shards count as if they were even: the wrong denominator."""
 
-    def share(self, batch: Batch) -> Share:
-        return super().share(batch)._replace(weight=1.0)
+    def share(self, batch: Batch) -> list[Part]:
+        parts = super().share(batch)
+        return [part._replace(weight=1 / (self.replicas * len(parts))) for part in parts]
 
 
 class Summed(DdpTrainer):
     """Gradients are summed where they should be averaged."""
 
-    def share(self, batch: Batch) -> Share:
-        share = super().share(batch)
-        return share._replace(weight=share.weight * self.task.rank.world_size)
+    def share(self, batch: Batch) -> list[Part]:
+        return [part._replace(weight=part.weight * self.replicas) for part in super().share(batch)]
 
 
 class Unreduced(DdpTrainer):
-    """Gradients stay on their rank."""
+    """The all-reduce is left out."""
 
-    def step(self, share: Share) -> Tensor:
+    def step(self, parts: list[Part]) -> Tensor:
         with self.module.no_sync():  # type: ignore[operator]  # DistributedDataParallel has it
-            return super().step(share)
+            return super().step(parts)
+
+
+class LeftOutBucket(DdpTrainer):
+    """The last layer's gradient is that of the step before: its bucket came too late."""
+
+    _before: Tensor | None = None
+
+    def clip(self, largest_norm: float) -> None:
+        last = list(self.task.module.parameters())[-1]
+        assert last.grad is not None
+        fresh = last.grad.clone()
+        last.grad.copy_(torch.zeros_like(fresh) if self._before is None else self._before)
+        self._before = fresh
+        super().clip(largest_norm)
+
+
+class Dropped(DdpTrainer):
+    """The last micro-batch is left out."""
+
+    def step(self, parts: list[Part]) -> Tensor:
+        return super().step(parts[:-1])
+
+
+class RunTwice(DdpTrainer):
+    """The first micro-batch runs once more."""
+
+    def step(self, parts: list[Part]) -> Tensor:
+        return super().step([parts[0], *parts])
+
+
+class UnclippedShard(DdpTrainer):
+    """One rank does not clip."""
+
+    def clip(self, largest_norm: float) -> None:
+        if self.task.rank.index:
+            super().clip(largest_norm)
+
+
+class ClippedByStage(PipelineTrainer):
+    """Each stage clips by its own norm, as if it were the whole model."""
+
+    def _clip(self) -> None:
+        nn.utils.clip_grad_norm_(self.own.values(), float(self._clip_norm or 0))
+
+
+def prepare_pipeline(task: Task, made: type[PipelineTrainer] = PipelineTrainer) -> Trainer:
+    schedule = SCHEDULES[task.variant]
+    return made(task, schedule.name, schedule.stages_per_rank)
+
+
+def clipped_by_stage(task: Task) -> Trainer:
+    return prepare_pipeline(task, ClippedByStage)
+
+
+def out_of_order(task: Task) -> Trainer:
+    """Two blocks in the middle change places."""
+    links: Any = task.module
+    links[3], links[4] = links[4], links[3]
+    return prepare_pipeline(task)
+
+
+def seeded_by_rank(task: Task) -> Trainer:
+    """Each rank draws its weights from a seed of its own."""
+    generator = torch.Generator().manual_seed(task.rank.index)
+    for parameter in task.module.parameters():
+        nn.init.normal_(parameter, std=0.5, generator=generator)
+    return prepare_pipeline(task)
+
+
+def replicas_apart(task: Task) -> Trainer:
+    """Replicas of a pipeline do not add their gradients up."""
+    trainer = prepare_pipeline(task)
+    trainer.replicas = 1  # type: ignore[attr-defined]  # a PipelineTrainer
+    return trainer
+
+
+def untied(task: Task) -> Trainer:
+    """A weight that two layers share becomes two."""
+    links: Any = task.module
+    links[-1].up.weight = nn.Parameter(links[-1].up.weight.detach().clone())
+    return registry.strategies()["fsdp"].prepare(task)

@@ -3,9 +3,12 @@
 No pytest here: ranks import this file.
 """
 
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -15,27 +18,34 @@ from torch import Tensor, nn
 
 from hpml_models import registry
 from hpml_models.precision import PRECISIONS
-from hpml_models.types import Batch, Rank, Task, Trainer
+from hpml_models.tensor_plans import by_name
+from hpml_models.types import Batch, ModelSpec, Preset, Rank, Task, Trainer
 
-Parameters = dict[str, NDArray[Any]]
-
-OPTIMIZERS: dict[str, Callable[[Iterator[nn.Parameter]], torch.optim.Optimizer]] = {
-    "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.05, momentum=0.9),
-    # At the usual eps of 1e-8 Adam hides the scale of a gradient, and with it most faults.
-    "adamw": lambda parameters: torch.optim.AdamW(parameters, lr=1e-2, eps=1e-3),
-}
+Arrays = dict[str, NDArray[Any]]
+Prepare = Callable[[Task], Trainer]
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is drawn: everything else follows from it."""
+    """What is drawn: everything else follows from it.
+
+    The model is a chain of blocks, each a pair of matrices as tensor parallelism cuts them, of
+    ``widths`` on the outside and ``hidden`` within; ``tied`` blocks share their first matrix.
+    """
 
     widths: tuple[int, ...]
+    hidden: int
     batch: int
     steps: int
     optimizer: str
     seed: int
     dtype: str
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    micro_batches: int = 1
+    stages: int = 1
+    variant: str = ""
+    tied: bool = False
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -45,54 +55,106 @@ class Problem:
     def unit_roundoff(self) -> float:
         return torch.finfo(self.torch_dtype).eps / 2
 
+    def make_optimizer(self, parameters: Iterable[Any]) -> torch.optim.Optimizer:
+        if self.optimizer == "sgd":
+            return torch.optim.SGD(
+                parameters, lr=0.05, momentum=0.9, weight_decay=self.weight_decay
+            )
+        # At the usual eps of 1e-8 Adam hides the scale of a gradient, and with it most faults.
+        return torch.optim.AdamW(parameters, lr=1e-2, eps=1e-3, weight_decay=self.weight_decay)
 
-def train(
-    rank: Rank,
-    prepare: Callable[[Task], Trainer],
-    problem: Problem,
-    jitter_seed: int | None = None,
-) -> Parameters:
-    """Train the problem's model as ``prepare`` puts it; every rank is given the global batches."""
-    torch.set_num_threads(1)
-    module, batches = _build(problem)
-    if jitter_seed is not None:
-        _jitter(module, batches, problem.unit_roundoff, jitter_seed)
-    task = Task(
-        module=module,
-        loss=mean_squared_error,
-        optimizer=OPTIMIZERS[problem.optimizer],
-        precision=PRECISIONS["fp32"],  # no autocast: the module's own dtype is used
-        rank=rank,
+    @property
+    def spec(self) -> ModelSpec:
+        return ModelSpec(
+            name="problem",
+            data=None,
+            presets={"tiny": Preset(batch=self.batch, options={"heads": 12})},
+            build=self.build,
+            draw=self.draw,
+            loss=mean_squared_error,
+            optimizer=self.make_optimizer,
+            chain=lambda module: list(module.children()),
+            tensor_plan=tensor_plan,
+        )
+
+    def build(self) -> nn.Module:
+        generator = torch.Generator().manual_seed(self.seed)
+        links = [block(*ends, self.hidden) for ends in pairwise(self.widths)]
+        module = nn.Sequential(*links).to(self.torch_dtype)
+        for parameter in module.parameters():
+            nn.init.normal_(parameter, std=0.5, generator=generator)
+        if self.tied:
+            links[-1].up.weight = links[0].up.weight
+        return module
+
+    def draw(self, batch: int, generator: torch.Generator) -> Batch:
+        def normal(width: int) -> Tensor:
+            return torch.randn(batch, width, generator=generator, dtype=self.torch_dtype)
+
+        return Batch(normal(self.widths[0]), normal(self.widths[-1]))
+
+
+def block(width_in: int, width_out: int, hidden: int) -> Any:
+    return nn.Sequential(
+        OrderedDict(
+            up=nn.Linear(width_in, hidden), act=nn.Tanh(), down=nn.Linear(hidden, width_out)
+        )
     )
-    trainer = prepare(task)
-    for batch in batches:
-        trainer.step(trainer.share(batch))
-    return {name: value.numpy().copy() for name, value in trainer.parameters().items()}
+
+
+def tensor_plan(module: nn.Module) -> Mapping[str, Any]:
+    return by_name(module, columns=("up",), rows=("down",))
 
 
 def mean_squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
     return nn.functional.mse_loss(outputs, targets)
 
 
-def on_one_device(problem: Problem, jitter_seed: int | None = None) -> Parameters:
+def train(rank: Rank, prepare: Prepare, problem: Problem, jitter_seed: int | None = None) -> Arrays:
+    """Train the problem's model as ``prepare`` puts it; every rank is given the global batches.
+
+    Returns this rank's terms of the losses, and what it can give of gradients, parameters and
+    the optimizer's state.
+    """
+    torch.set_num_threads(1)
+    generator = torch.Generator().manual_seed(problem.seed + 1)
+    module = problem.build()
+    batches = [problem.draw(problem.batch, generator) for _ in range(problem.steps)]
+    if jitter_seed is not None:
+        _jitter(module, batches, problem.unit_roundoff, jitter_seed)
+    trainer = prepare(task_of(problem, module, batches[0].inputs, rank))
+    losses = [trainer.step(trainer.share(batch)) for batch in batches]
+    found = trainer.snapshot()
+    return {
+        "losses": torch.stack(losses).double().numpy().copy(),
+        **_named("gradient", found.gradients),
+        **_named("parameter", found.parameters),
+        **_named("optimizer", found.optimizer),
+    }
+
+
+def task_of(problem: Problem, module: nn.Module, example: Tensor, rank: Rank) -> Task:
+    return Task(
+        module=module,
+        spec=problem.spec,
+        precision=PRECISIONS["fp32"],  # no autocast: the module's own dtype is used
+        rank=rank,
+        example=example,
+        variant=problem.variant,
+        stages=problem.stages,
+        micro_batches=problem.micro_batches,
+        clip_norm=problem.clip_norm,
+    )
+
+
+def _named(kind: str, tensors: Mapping[str, Tensor]) -> Arrays:
+    return {f"{kind} {name}": value.numpy().copy() for name, value in tensors.items()}
+
+
+@lru_cache(maxsize=64)
+def on_one_device(problem: Problem, jitter_seed: int | None = None) -> Arrays:
     alone = Rank(index=0, world_size=1, device="cpu", kept={})
     return train(alone, registry.strategies()["single"].prepare, problem, jitter_seed)
-
-
-def _build(problem: Problem) -> tuple[nn.Module, list[Batch]]:
-    generator = torch.Generator().manual_seed(problem.seed)
-    layers: list[nn.Module] = []
-    for width_in, width_out in pairwise(problem.widths):
-        layers += [nn.Linear(width_in, width_out), nn.Tanh()]
-    module = nn.Sequential(*layers[:-1]).to(problem.torch_dtype)
-    for parameter in module.parameters():
-        nn.init.normal_(parameter, std=0.5, generator=generator)
-
-    def draw(width: int) -> Tensor:
-        return torch.randn(problem.batch, width, generator=generator, dtype=problem.torch_dtype)
-
-    first, last = problem.widths[0], problem.widths[-1]
-    return module, [Batch(draw(first), draw(last)) for _ in range(problem.steps)]
 
 
 def _jitter(module: nn.Module, batches: list[Batch], unit_roundoff: float, seed: int) -> None:
@@ -104,21 +166,28 @@ def _jitter(module: nn.Module, batches: list[Batch], unit_roundoff: float, seed:
             tensor.mul_(1 + 2 * unit_roundoff * noise)
 
 
-def worst_error(found: Parameters, problem: Problem) -> float:
+def worst_error(by_rank: Sequence[Arrays], problem: Problem, *, gradients: bool = True) -> float:
     """Return the largest deviation from one device, in units of what is allowed: above 1 is wrong.
 
+    Together the ranks must give every tensor of the model (without ``gradients``, all but those)
+    and none else: that deviates without limit.
     Allowed per tensor: 8 times the larger of a floor and four units of roundoff of the tensor's
     largest value. The floor is how far one device itself moves when weights and inputs are
     jittered by two units of roundoff: it tells well-conditioned problems from others.
     """
     expected = on_one_device(problem)
     jittered = [on_one_device(problem, jitter_seed) for jitter_seed in (1, 2, 3)]
-    assert found.keys() == expected.keys()
+    wanted = {name for name in expected if gradients or not name.startswith("gradient")}
+    if {name for found in by_rank for name in found} != wanted:
+        return inf
+    summed = {"losses": np.sum([found["losses"] for found in by_rank], axis=0)}
     errors = []
-    for name, value in expected.items():
-        floor = max(_distance(one[name], value) for one in jittered)
-        allowed = 8 * max(floor, 4 * problem.unit_roundoff * float(np.abs(value).max()))
-        errors.append(_distance(found[name], value) / allowed)
+    for found in by_rank:
+        for name, value in {**found, **summed}.items():
+            floor = max(_distance(one[name], expected[name]) for one in jittered)
+            largest = float(np.abs(expected[name]).max())
+            allowed = 8 * max(floor, 4 * problem.unit_roundoff * largest)
+            errors.append(_distance(value, expected[name]) / allowed)
     return max(errors)
 
 

@@ -10,10 +10,12 @@ import torch
 from PIL import Image
 from torchvision.datasets import CIFAR10
 
-from hpml_models import registry
-from hpml_models.data import synthetic
+from hpml_models import registry, synthetic
 from hpml_models.data.cifar10 import SPEC
 from hpml_models.loading import endless, make_loader, prepare_loading
+from hpml_models.models import translation
+from hpml_models.networks import translation as networks
+from hpml_models.types import Batch, ModelSpec
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
@@ -58,7 +60,7 @@ def test_either_layout_gives_normalised_images_and_their_labels(
     root = request.getfixturevalue(layout)
     assert len(SPEC.open(root, "train")) == train
     for image, label in SPEC.open(root, "test"):
-        assert image.shape == SPEC.input_shape
+        assert image.shape == (3, 32, 32)
         assert image.dtype == torch.float32
         assert torch.allclose(image, torch.full_like(image, label * 20 / 255 * 2 - 1))
 
@@ -122,11 +124,30 @@ def test_too_few_samples_for_a_batch_are_counted(folders: Path) -> None:
         make_loader("cifar10", str(folders), "train", 21)
 
 
-@pytest.mark.parametrize("name", registry.data_sets())
-def test_synthetic_batches_have_the_real_shapes_and_are_seeded(name: str) -> None:
-    spec = registry.data_sets()[name]
-    first, second = (synthetic.batches(spec, 8, 2, seed=3) for _ in range(2))
-    assert first[0].inputs.shape == (8, *spec.input_shape)
-    assert set(first[0].targets.tolist()) <= set(range(spec.classes))
+def drawn(spec: ModelSpec) -> list[Batch]:
+    return synthetic.batches(spec, "tiny", 8, 2)
+
+
+@pytest.mark.parametrize("spec", registry.models().values(), ids=lambda spec: spec.name)
+def test_synthetic_batches_are_seeded(spec: ModelSpec) -> None:
+    first, second = drawn(spec), drawn(spec)
+    assert len(first[0]) == len(first[0].targets) == 8
     assert torch.equal(first[1].inputs, second[1].inputs)
     assert not torch.equal(first[0].inputs, first[1].inputs)
+
+
+def test_synthetic_batches_have_the_shapes_of_the_real_data(folders: Path) -> None:
+    real = next(endless(make_loader("cifar10", str(folders), "train", 8)))
+    made = drawn(registry.models()["resnet18"])[0]
+    assert made.inputs.shape == real.inputs.shape
+    assert made.targets.shape == real.targets.shape
+    assert made.targets.max() < len(CLASSES)
+
+
+def test_a_translation_is_shown_what_comes_before_what_it_is_to_give() -> None:
+    batch = drawn(registry.models()["translation"])[0]
+    length = batch.targets.shape[1]
+    shown = batch.inputs[:, length:]
+    assert torch.equal(shown[:, 1:], batch.targets[:, :-1])
+    assert (batch.targets == translation.PAD).any()
+    assert translation.terms(batch.targets) == int((batch.targets != networks.PAD).sum())

@@ -19,10 +19,10 @@ from hpml_models.runtimes.torchscript import TorchScript
 from hpml_models.step import prepare_step, prove_training
 from hpml_models.strategies.ddp import Ddp
 from hpml_models.training import EagerTrainer
-from hpml_models.types import Batch, Case, Incorrect, Rank, Share, Task
+from hpml_models.types import Batch, Case, Incorrect, ModelSpec, Part, Rank, Task
 
 SETTING = Setting(device="cpu", preset="tiny")
-TRAINING = list(matrix.cases("train", SETTING, (1, 2)))
+TRAINING = list(matrix.cases("train", SETTING, {"device_count": (1, 2)}))
 INFERENCE = list(matrix.cases("inference", SETTING))
 RUNNABLE = [case for case in TRAINING + INFERENCE if why_not(case) is None]
 
@@ -47,6 +47,7 @@ def test_every_case_is_prepared_and_timed(case: Case) -> None:
 
 
 def facts_of(**wanted: Any) -> dict[str, Any]:
+    wanted = {"model": "resnet18", **wanted}
     (case,) = (c for c in RUNNABLE if all(getattr(c, k) == v for k, v in wanted.items()))
     step = prepare_step(small(case))
     step.close()
@@ -59,7 +60,8 @@ def test_ddp_says_what_its_world_is() -> None:
     assert facts["backend"] == "gloo"
     assert facts["wrapper"] == "DistributedDataParallel"
     assert facts["replicas_differ_by"] == 0
-    assert facts["gradient_bytes"] == 4 * 11_689_512
+    assert facts["parameter_bytes"] == facts["optimizer_bytes"] == 4 * 11_689_512
+    assert facts["sent_bytes"]["allreduce_"] == 4 * 11_689_512
 
 
 def test_int8_says_how_much_of_the_network_it_covers() -> None:
@@ -80,32 +82,47 @@ def test_a_scripted_int8_graph_computes_in_int8() -> None:
     assert facts["quantized_nodes"] >= sum(facts["layers"].values())
 
 
+LINEAR = ModelSpec(
+    name="linear",
+    data=None,
+    presets={},
+    build=lambda: nn.Linear(3, 2),
+    draw=lambda batch, generator: Batch(torch.randn(batch, 3), torch.randn(batch, 2)),  # noqa: ARG005
+    loss=nn.functional.mse_loss,
+    optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+)
+
+
 def linear_task(precision: str, rank: Rank) -> Task:
     return Task(
-        module=nn.Linear(3, 2),
-        loss=nn.functional.mse_loss,
-        optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+        module=LINEAR.build(),
+        spec=LINEAR,
         precision=PRECISIONS[precision],
         rank=rank,
+        example=torch.randn(1, 3),
     )
+
+
+def a_batch() -> Batch:
+    return Batch(torch.randn(4, 3), torch.randn(4, 2))
 
 
 class Uncast(EagerTrainer):
     """A planted fault: the step runs outside autocast."""
 
-    def step(self, share: Share) -> torch.Tensor:
+    def step(self, parts: list[Part]) -> torch.Tensor:
         self.task = replace(self.task, precision=PRECISIONS["fp32"])
-        return super().step(share)
+        return super().step(parts)
 
 
 def test_a_training_step_outside_autocast_is_found_out() -> None:
     task = linear_task("bf16", Rank(index=0, world_size=1, device="cpu", kept={}))
-    share = Share(Batch(torch.randn(4, 3), torch.randn(4, 2)), weight=1.0)
-    assert prove_training(task, EagerTrainer(task, task.module), [share])["output_dtype"] == (
-        "bfloat16"
-    )
+    shares = [EagerTrainer(task, task.module).share(a_batch())]
+    proof, sent = prove_training(task, EagerTrainer(task, task.module), shares)
+    assert proof["output_dtype"] == "bfloat16"
+    assert not sent
     with pytest.raises(Incorrect, match="bf16 did not take effect"):
-        prove_training(task, Uncast(task, task.module), [share])
+        prove_training(task, Uncast(task, task.module), shares)
 
 
 def test_an_unchanged_module_is_not_quantized() -> None:
@@ -145,7 +162,7 @@ def test_a_faster_wrong_answer_does_not_pass(factor: float) -> None:
 
 def test_a_model_of_another_size_is_refused() -> None:
     case = TRAINING[0]
-    spec = replace(spec_of(case), parameter_count=11_000_000)
+    spec = replace(spec_of(case), parameter_count=lambda: 11_000_000)
     with pytest.raises(Incorrect, match="11,689,512 parameters, not 11,000,000"):
         build_module(spec, case, "cpu")
 
@@ -154,9 +171,9 @@ def prove_unreduced(rank: Rank) -> str:
     torch.manual_seed(0)
     task = linear_task("fp32", rank)
     trainer = Unreduced(task)
-    trainer.step(trainer.share(Batch(torch.randn(4, 3), torch.randn(4, 2))))
+    trainer.step(trainer.share(a_batch()))
     try:
-        Ddp().proof(trainer, rank)
+        Ddp().proof(trainer, rank, {})
     except Incorrect as error:
         return str(error)
     return "believed"

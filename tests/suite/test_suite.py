@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from ways import ways
 
 from hpml_kernels.registry import kernels
 from hpml_kernels.step import kernel_id
@@ -13,7 +15,7 @@ from hpml_models import matrix, registry
 from hpml_models.hardware import resolve_device
 from hpml_models.matrix import Setting
 from hpml_models.precision import PRECISIONS
-from hpml_models.types import Case, PresetName
+from hpml_models.types import Case, Mode, PresetName
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,8 +36,8 @@ def test_everything_that_makes_sense_is_collected() -> None:
     status, ids, output = collect("--device=cpu")
     assert status == 0, output
     setting = Setting(device="cpu", preset="tiny")
-    expected = {case.id for case in matrix.cases("train", setting, matrix.DEFAULT_DEVICE_COUNTS)}
-    expected |= {case.id for case in matrix.cases("inference", setting)}
+    expected = {case.id for case in matrix.cases("train", setting, matrix.DEFAULTS)}
+    expected |= {case.id for case in matrix.cases("inference", setting, {"model": ("resnet18",)})}
     assert expected <= set(ids)
     assert len(ids) == len(set(ids))
     assert not any("single-x2" in one for one in ids)
@@ -45,35 +47,65 @@ SETTING = Setting(device="cpu", preset="tiny")
 CASES = [*matrix.cases("train", SETTING), *matrix.cases("inference", SETTING)]
 
 
-def with_default_counts(case: Case) -> bool:
-    return case.device_count in matrix.DEFAULT_DEVICE_COUNTS
+def is_default(case: Case, *given: str) -> bool:
+    return all(
+        getattr(case, axis) in names for axis, names in matrix.DEFAULTS.items() if axis not in given
+    )
 
 
 @pytest.mark.parametrize(
-    ("option", "selects"),
+    ("axis", "value"),
     [
-        ("--strategy=ddp", lambda case: case.strategy == "ddp" and with_default_counts(case)),
-        ("--device-count=2", lambda case: case.device_count == 2),
-        ("--device-count=4", lambda case: case.device_count == 4),
-        ("--runtime=torchscript", lambda case: case.runtime == "torchscript"),
-        ("--quantization=static_int8", lambda case: case.quantization == "static_int8"),
-        ("--precision=bf16", lambda case: case.precision == "bf16" and with_default_counts(case)),
-        ("--model=resnet18", lambda case: case.model == "resnet18" and with_default_counts(case)),
+        ("model", "resnet18"),
+        ("model", "translation"),
+        ("device_count", 2),
+        ("device_count", 4),
+        ("strategy", "ddp"),
+        ("strategy", "pipeline"),
+        ("variant", "1f1b"),
+        ("stages", 2),
+        ("precision", "bf16"),
+        ("runtime", "torchscript"),
+        ("quantization", "static_int8"),
     ],
 )
 def test_an_axis_option_selects_the_cases_that_have_it_and_nothing_else(
-    option: str, selects: Callable[[Case], bool]
+    axis: str, value: object
 ) -> None:
-    _, ids, output = collect("--device=cpu", option)
-    assert set(ids) == {case.id for case in CASES if selects(case)}, output
+    _, ids, output = collect("--device=cpu", f"--{axis.replace('_', '-')}={value}")
+    expected = {
+        case.id for case in CASES if getattr(case, axis) == value and is_default(case, axis)
+    }
+    assert set(ids) == expected, output
+
+
+def test_micro_batches_are_any_number() -> None:
+    _, ids, output = collect("--device=cpu", "--strategy=ddp,pipeline", "--micro-batches=8")
+    assert "train-resnet18-synthetic-tiny-b16-ddp-m8-x2-cpu-fp32" in ids, output
+    assert "train-resnet18-synthetic-tiny-b16-pipeline-1f1b-m8-x2-cpu-bf16" in ids
+    assert all("-m8-" in one for one in ids)
+
+
+def test_the_quick_suite_is_a_part_of_the_default() -> None:
+    _, quick, _ = collect("--device=cpu", "--quick")
+    _, default, _ = collect("--device=cpu")
+    assert set(quick) < set(default)
+    assert {one for one in quick if "-ddp-" in one} == {one for one in default if "-ddp-" in one}
+    assert not any("-fsdp-" in one for one in quick)
+    _, asked, _ = collect("--device=cpu", "--quick", "--strategy=fsdp")
+    assert any("-fsdp-" in one for one in asked)
 
 
 @pytest.mark.parametrize("preset", ["tiny", "small", "paper"])
 def test_a_preset_changes_every_case_that_has_one(preset: PresetName) -> None:
     _, ids, _ = collect("--device=cpu", f"--preset={preset}")
     setting = Setting(device="cpu", preset=preset)
-    expected = {case.id for case in matrix.cases("train", setting) if with_default_counts(case)}
-    expected |= {case.id for case in matrix.cases("inference", setting)}
+    expected = {
+        case.id
+        for mode in get_args(Mode)
+        for case in matrix.cases(mode, setting)
+        if is_default(case)
+    }
     expected |= {
         kernel_id(kernel.name, name, preset)
         for kernel in kernels().values()
@@ -174,10 +206,9 @@ def test_a_file_is_a_variant_of_its_name(folder: str, names: dict[str, object]) 
 
 
 def test_every_strategy_is_held_to_one_device() -> None:
-    tested = {
-        file.stem.removeprefix("test_") for file in (ROOT / "tests/equivalence").glob("test_*")
-    }
-    assert tested == set(registry.strategies()) - {"single"}
+    """But the reference itself, and what a CPU cannot run (it would be the reference)."""
+    tested = {way.strategy.name for way in ways()}
+    assert set(registry.strategies()) - tested == {"single", "data_parallel"}
 
 
 def test_every_id_says_all_that_can_change_the_time() -> None:
@@ -190,4 +221,6 @@ def test_every_id_says_all_that_can_change_the_time() -> None:
         for case in matrix.cases(mode, Setting(device=device, preset=preset, data_root=data_root))
     ]
     assert len(ids) == len(set(ids))
-    assert set(ids) == matrix.every_id()
+    assert all(matrix.is_case(one) for one in ids)
+    assert matrix.is_case("train-resnet18-synthetic-tiny-b16-ddp-m7-x2-cpu-fp32")
+    assert not matrix.is_case("train-resnet18-synthetic-tiny-b16-ddp-x3-cpu-fp32")

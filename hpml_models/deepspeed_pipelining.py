@@ -1,0 +1,97 @@
+"""Training in stages by DeepSpeed's pipeline engine. Imports torch; DeepSpeed when it starts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hpml_models.deepspeed_engine import initialize
+from hpml_models.evidence import held, total_over_ranks
+from hpml_models.precision import autocast
+from hpml_models.sharing import micro_batches
+from hpml_models.stages import cut
+from hpml_models.training import snapshot_of
+from hpml_models.types import Batch, Incorrect, Part, Rank, Snapshot, Task
+
+
+class DeepSpeedPipelineTrainer:
+    """One rank's stage inside DeepSpeed's engine: rank = stage * replicas + replica."""
+
+    def __init__(self, task: Task) -> None:
+        """Hand the same stages to the engine as ``pipeline`` has: the comparison is of engines."""
+        self._task = task
+        self._replicas = task.rank.world_size // task.stages
+        self._names = {id(value): name for name, value in task.module.named_parameters()}
+        self._model_bytes = sum(value.nbytes for value in task.module.parameters())
+        self._whole_terms = 1
+        self.engine = self._initialize(task)
+        own = [(self._names[id(value)], value) for value in self.engine.module.parameters()]
+        self.own = dict(own)
+
+    def _initialize(self, task: Task) -> Any:
+        from deepspeed.pipe import PipelineModule
+        from deepspeed.runtime.pipe.topology import PipeDataParallelTopology
+
+        stages = PipelineModule(
+            layers=cut(task, task.stages),
+            topology=PipeDataParallelTopology(num_pp=task.stages, num_dp=self._replicas),
+            loss_fn=self._weighted_loss,
+            partition_method="uniform",
+            activation_checkpoint_interval=0,
+        )
+        parameters = list(stages.parameters())
+        return initialize(task, stages, parameters, train_micro_batch_size_per_gpu=1)
+
+    def _weighted_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Weigh a micro-batch's loss so that the engine's averages give the batch's mean."""
+        spec, task = self._task.spec, self._task
+        with autocast(task.precision, task.rank.device):
+            loss = spec.loss(outputs, targets)
+        share = spec.terms(targets) / self._whole_terms
+        return loss * (share * task.micro_batches * self._replicas)
+
+    def share(self, batch: Batch) -> list[Part]:
+        """Cut the replica's micro-batches out: the engine is given one at a time."""
+        return micro_batches(
+            batch,
+            self._task.spec.terms,
+            replica=self._task.rank.index % self._replicas,
+            replicas=self._replicas,
+            count=self._task.micro_batches,
+        )
+
+    def samples(self, parts: list[Part]) -> int:
+        """Count them where they come in."""
+        return sum(len(part.batch) for part in parts) if self.engine.is_first_stage() else 0
+
+    def step(self, parts: list[Part]) -> Tensor:
+        """Run the engine's schedule; every rank is told the whole loss, and returns its part."""
+        first = parts[0]
+        terms = self._task.spec.terms(first.batch.targets)
+        self._whole_terms = round(terms / first.weight) if first.weight else 1
+        loss = self.engine.train_batch(data_iter=iter([tuple(part.batch) for part in parts]))
+        return torch.as_tensor(loss).detach() / self._task.rank.world_size
+
+    def snapshot(self) -> Snapshot:
+        """Copy this rank's stage; gradients are gone once the engine has stepped."""
+        return snapshot_of(self.own, self.engine.optimizer.state)._replace(gradients={})
+
+    def proof(self, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
+        """Ask the engine for its stages; ranks must hold one model for each replica."""
+        facts = {
+            **held(self.own.values(), self.engine.optimizer.state),
+            "engine": type(self.engine).__name__,
+            "stages_of_model": self.engine.num_stages,
+            "stages": [self.engine.stage_id],
+            "replicas": self.engine.dp_world_size,
+            "micro_batches": self.engine.micro_batches,
+        }
+        everywhere = total_over_ranks(facts["parameter_bytes"])
+        asked = (self._task.stages, self._replicas, self._task.micro_batches)
+        found = (facts["stages_of_model"], facts["replicas"], facts["micro_batches"])
+        if asked != found or everywhere != self._replicas * self._model_bytes:
+            raise Incorrect(f"deepspeed_pipeline did not take effect: {facts}, {everywhere} bytes")
+        if facts["world_size"] != rank.world_size or not sum(traffic.values()):
+            raise Incorrect(f"deepspeed_pipeline exchanged nothing: {dict(traffic)}, {facts}")
+        return facts

@@ -1,0 +1,110 @@
+"""A translation Transformer; the network is in :mod:`hpml_models.networks.translation`.
+
+The paper's preset has the vocabulary and the length of the experiments that this suite replaces.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from hpml_models.tensor_plans import by_name
+from hpml_models.types import Batch, ModelSpec, Preset
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import torch
+    from torch import Tensor, nn
+
+PAD = 0  # the id of padding; checked against the network's
+
+
+def build(*, vocabulary: int, width: int, heads: int, layers: int, length: int) -> "nn.Module":
+    """Build encoder and decoder."""
+    from hpml_models.networks.translation import Translator
+
+    return Translator(vocabulary, width, heads, layers, length, length)
+
+
+def draw(
+    batch: int, generator: "torch.Generator", *, vocabulary: int, length: int, **_: int
+) -> Batch:
+    """Draw sentences of half the length to all of it, padded.
+
+    Inputs ``[batch, 2 * length]``: the source, then the target that the decoder is shown; targets
+    ``[batch, length]``: the same target, one word further on.
+    """
+    import torch
+
+    def sentences(size: int) -> "Tensor":
+        ids = torch.randint(1, vocabulary, (batch, size), generator=generator)
+        lengths = torch.randint(size // 2, size + 1, (batch, 1), generator=generator)
+        return ids.where(torch.arange(size) < lengths, PAD)
+
+    target = sentences(length + 1)
+    return Batch(torch.cat([sentences(length), target[:, :-1]], dim=1), target[:, 1:])
+
+
+def loss(outputs_BTV: "Tensor", targets_BT: "Tensor") -> "Tensor":
+    """Mean cross-entropy over the words that are no padding."""
+    from torch.nn.functional import cross_entropy
+
+    total = cross_entropy(
+        outputs_BTV.flatten(0, 1), targets_BT.flatten(), ignore_index=PAD, reduction="sum"
+    )
+    return total / max(1, terms(targets_BT))
+
+
+def terms(targets_BT: "Tensor") -> int:
+    """Count the words."""
+    return int((targets_BT != PAD).sum())
+
+
+def optimizer(parameters: "Iterable[Any]") -> "torch.optim.Optimizer":
+    """Return the recipe's optimizer."""
+    import torch
+
+    return torch.optim.Adam(parameters, lr=1e-4)
+
+
+def chain(module: "nn.Module") -> "list[nn.Module]":
+    """Return the network's own links."""
+    links: list[nn.Module] = list(module.links)  # type: ignore[arg-type]  # a ModuleList
+    return links
+
+
+def tensor_plan(module: "nn.Module") -> "Mapping[str, Any]":
+    """Cut the heads, and the feed-forward's width."""
+    return by_name(module, columns=("query", "key", "value", "up"), rows=("out", "down"))
+
+
+def parameter_count(*, vocabulary: int, width: int, layers: int, **_: int) -> int:
+    """Count as the experiments did: three matrices of words, the layers, two final norms."""
+    layer_pair = 28 * width**2 + 32 * width
+    return 3 * vocabulary * width + vocabulary + layers * layer_pair + 4 * width
+
+
+SPEC = ModelSpec(
+    name="translation",
+    data=None,
+    presets={
+        "tiny": Preset(
+            batch=16,
+            options={"vocabulary": 1000, "width": 64, "heads": 4, "layers": 2, "length": 16},
+        ),
+        "small": Preset(
+            batch=32,
+            options={"vocabulary": 8000, "width": 128, "heads": 8, "layers": 4, "length": 64},
+        ),
+        "paper": Preset(
+            batch=32,
+            options={"vocabulary": 65_002, "width": 512, "heads": 8, "layers": 4, "length": 512},
+        ),
+    },
+    build=build,
+    draw=draw,
+    loss=loss,
+    terms=terms,
+    optimizer=optimizer,
+    chain=chain,
+    tensor_plan=tensor_plan,
+    parameter_count=parameter_count,
+)

@@ -1,0 +1,165 @@
+"""Training in stages that ranks hand activations along, by torch.distributed.pipelining.
+
+Imports torch: import it where a step is prepared.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed import pipelining
+from torch.distributed.device_mesh import init_device_mesh
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+
+from hpml_models.evidence import held, total_over_ranks
+from hpml_models.precision import autocast
+from hpml_models.sharing import micro_batches
+from hpml_models.stages import cut
+from hpml_models.training import snapshot_of
+from hpml_models.types import Batch, Incorrect, Part, Rank, Snapshot, Task
+
+
+class PipelineTrainer:
+    """One rank's stages of one replica; replicas add their gradients up after the schedule.
+
+    ``schedule`` is a class of torch.distributed.pipelining, ``stages_per_rank`` how many stages
+    of it a rank holds. Ranks of a replica are neighbours: rank = replica * stages + stage.
+    """
+
+    def __init__(self, task: Task, schedule: str, stages_per_rank: int = 1) -> None:
+        """Keep this rank's stages and let the rest of the model go."""
+        self._spec, self._precision, self._rank = task.spec, task.precision, task.rank
+        self._clip_norm = task.clip_norm
+        ranks = task.stages
+        self.replicas = task.rank.world_size // ranks
+        self._replica, position = divmod(task.rank.index, ranks)
+        kind = task.rank.device.partition(":")[0]
+        mesh = init_device_mesh(kind, (self.replicas, ranks), mesh_dim_names=("replica", "stage"))
+        self._stage_group = mesh.get_group("stage")
+        self._replica_group = mesh.get_group("replica")
+        modules = cut(task, ranks * stages_per_rank)
+        self.stages = [
+            pipelining.PipelineStage(
+                modules[index],
+                index,
+                len(modules),
+                torch.device(task.rank.device),
+                group=self._stage_group,
+            )
+            for index in range(position, len(modules), ranks)
+        ]
+        self.schedule = self._make_schedule(schedule, task.micro_batches)
+        for stage in self.stages:
+            stage.submod.register_forward_hook(self._count)
+        self._forwards = 0
+        self._micro_batches = task.micro_batches
+        self._model_bytes = sum(parameter.nbytes for parameter in task.module.parameters())
+        self.own = _own_parameters(task.module, [stage.submod for stage in self.stages])
+        self.optimizer = task.spec.optimizer(self.own.values())
+        self._weight_per_term = 0.0
+
+    def _make_schedule(self, name: str, count: int) -> Any:
+        made = getattr(pipelining, name)
+        several = issubclass(made, pipelining.schedules.PipelineScheduleMulti)
+        return made(
+            self.stages if several else self.stages[0],
+            count,
+            loss_fn=self._weighted_loss,
+            scale_grads=False,  # the loss of each micro-batch is weighted already
+        )
+
+    def share(self, batch: Batch) -> list[Part]:
+        """Take the replica's part whole: the schedule cuts it."""
+        return micro_batches(batch, self._spec.terms, replica=self._replica, replicas=self.replicas)
+
+    def samples(self, parts: list[Part]) -> int:
+        """Count them where they come in."""
+        return sum(len(part.batch) for part in parts) if self.is_first else 0
+
+    @property
+    def is_first(self) -> bool:
+        """Whether inputs go in here."""
+        return any(stage.is_first for stage in self.stages)
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the loss is computed here."""
+        return any(stage.is_last for stage in self.stages)
+
+    def step(self, parts: list[Part]) -> Tensor:
+        """Run the schedule, add replicas' gradients up, clip, step."""
+        (part,) = parts
+        self._forwards = 0
+        self.optimizer.zero_grad(set_to_none=True)
+        self._weight_per_term = part.weight / max(1, self._spec.terms(part.batch.targets))
+        losses: list[Tensor] = []
+        inputs = [part.batch.inputs] if self.is_first else []
+        targets = part.batch.targets if self.is_last else None
+        self.schedule.step(*inputs, target=targets, losses=losses)
+        self._meet_replicas()
+        self._clip()
+        self.optimizer.step()
+        zero = torch.zeros((), device=self._rank.device)
+        return torch.stack(losses).sum().detach() if losses else zero
+
+    def _weighted_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        with autocast(self._precision, self._rank.device):
+            loss = self._spec.loss(outputs, targets)
+        return loss * (self._spec.terms(targets) * self._weight_per_term)
+
+    def _gradients(self) -> list[Tensor]:
+        return [one.grad for one in self.own.values() if one.grad is not None]
+
+    def _meet_replicas(self) -> None:
+        if self.replicas > 1:
+            under_way = [
+                dist.all_reduce(gradient, group=self._replica_group, async_op=True)
+                for gradient in self._gradients()
+            ]
+            for work in under_way:
+                work.wait()
+
+    def _clip(self) -> None:
+        """Scale down to the norm of all stages: a stage by itself knows only its part."""
+        if self._clip_norm is not None:
+            squared = get_total_norm(self._gradients()) ** 2
+            dist.all_reduce(squared, group=self._stage_group)
+            clip_grads_with_norm_(self.own.values(), self._clip_norm, squared.sqrt())
+
+    def _count(self, *_: object) -> None:
+        self._forwards += 1
+
+    def proof(self, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
+        """Check that ranks hold one model per replica, and that each ran every micro-batch."""
+        facts = {
+            **held(self.own.values(), self.optimizer.state),
+            "schedule": type(self.schedule).__name__,
+            "stages": [stage.stage_index for stage in self.stages],
+            "stages_of_model": self.stages[0].num_stages,
+            "replicas": self.replicas,
+            "micro_batches": self._micro_batches,
+            "forwards_of_step": self._forwards,
+        }
+        everywhere = total_over_ranks(facts["parameter_bytes"])
+        expected = self._micro_batches * len(self.stages)
+        if everywhere != self.replicas * self._model_bytes or self._forwards != expected:
+            raise Incorrect(
+                f"the pipeline did not take effect: {facts}, {everywhere} bytes of parameters on "
+                f"all ranks, {self._model_bytes} of the model"
+            )
+        has_sent = self.is_last or sum(traffic.values()) > 0
+        if facts["world_size"] != rank.world_size or not has_sent:
+            raise Incorrect(f"the pipeline handed nothing on: {dict(traffic)}, {facts}")
+        return facts
+
+    def snapshot(self) -> Snapshot:
+        """Copy what this rank holds: its own stages."""
+        return snapshot_of(self.own, self.optimizer.state)
+
+
+def _own_parameters(module: nn.Module, stages: Sequence[nn.Module]) -> dict[str, nn.Parameter]:
+    """Name the parameters of stages as the whole model does."""
+    here = {id(parameter) for stage in stages for parameter in stage.parameters()}
+    return {name: one for name, one in module.named_parameters() if id(one) in here}

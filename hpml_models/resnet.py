@@ -1,0 +1,73 @@
+"""The ResNets (K. He et al., arXiv 1512.03385) as torchvision builds them, at CIFAR-10's shapes.
+
+Training follows the usual recipe for CIFAR-10: SGD 0.1, momentum 0.9, weight decay 5e-4. The
+presets differ in batch size only: the models are the published ones in each.
+"""
+
+from typing import TYPE_CHECKING, Any, cast
+
+from hpml_models.losses import mean_cross_entropy
+from hpml_models.types import Batch, ModelSpec, Preset
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import torch
+    from torch import nn
+
+CLASSES = 1000  # torchvision's head; CIFAR-10's labels use the first ten
+IMAGE = (3, 32, 32)  # channels, height, width
+LABELS = 10
+
+
+def spec(name: str, *, parameter_count: int) -> ModelSpec:
+    """Describe one of torchvision's ResNets."""
+
+    def build() -> "nn.Module":
+        from torchvision import models
+
+        return cast("nn.Module", getattr(models, name)(weights=None, num_classes=CLASSES))
+
+    return ModelSpec(
+        name=name,
+        data="cifar10",
+        presets={
+            "tiny": Preset(batch=16, options={}),
+            "small": Preset(batch=128, options={}),
+            "paper": Preset(batch=512, options={}),
+        },
+        build=build,
+        draw=draw,
+        loss=mean_cross_entropy,
+        optimizer=optimizer,
+        chain=chain,
+        parameter_count=lambda: parameter_count,
+    )
+
+
+def draw(batch: int, generator: "torch.Generator") -> Batch:
+    """Draw normal images ``[batch, 3, 32, 32]`` and uniform labels ``[batch]``."""
+    import torch
+
+    return Batch(
+        torch.randn(batch, *IMAGE, generator=generator),
+        torch.randint(LABELS, (batch,), generator=generator),
+    )
+
+
+def optimizer(parameters: "Iterable[Any]") -> "torch.optim.Optimizer":
+    """Return the recipe's optimizer."""
+    import torch
+
+    return torch.optim.SGD(parameters, lr=0.1, momentum=0.9, weight_decay=5e-4)
+
+
+def chain(module: "nn.Module") -> "list[nn.Module]":
+    """Stem, residual blocks, head."""
+    from torch import nn
+
+    resnet = cast("Any", module)
+    stem = nn.Sequential(resnet.conv1, resnet.bn1, resnet.relu, resnet.maxpool)
+    head = nn.Sequential(resnet.avgpool, nn.Flatten(), resnet.fc)
+    layers = [resnet.layer1, resnet.layer2, resnet.layer3, resnet.layer4]
+    return [stem, *(block for layer in layers for block in layer), head]

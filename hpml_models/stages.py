@@ -1,0 +1,98 @@
+"""Cutting a model's chain into stages. Imports torch: import it where a step is prepared."""
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import accumulate, pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from hpml_models.precision import autocast
+from hpml_models.types import Precision, Task
+
+# A weight is read forward and backward, its gradient written and read, its optimizer state too:
+# some ten times four bytes, at a few floating-point operations per byte on CPUs and GPUs alike.
+FLOPS_PER_PARAMETER = 200
+
+
+class Stage(nn.Module):
+    """Links of a model's chain, run one after the other under a precision."""
+
+    def __init__(self, links: Sequence[nn.Module], precision: Precision, device: str) -> None:
+        """Hold the links; their parameters stay the model's own."""
+        super().__init__()
+        self.links = nn.ModuleList(links)
+        self._precision = precision
+        self._device = device
+
+    def forward(self, *values: Tensor) -> Any:
+        """Hand what each link gives to the next."""
+        with autocast(self._precision, self._device):
+            return run(self.links, *values)
+
+
+def run(links: Sequence[nn.Module] | nn.ModuleList, *values: Tensor) -> Any:
+    """Run links one after the other; each takes the tensors that the one before gives."""
+    given: Any = values
+    for link in links:
+        given = link(*given) if isinstance(given, tuple) else link(given)
+    return given
+
+
+def cut(task: Task, count: int) -> list[Stage]:
+    """Cut the task's model into ``count`` stages that cost about the same."""
+    links = links_of(task)
+    bounds = balanced(costs(links, task.example), count)
+    return [
+        Stage(links[first:last], task.precision, task.rank.device)
+        for first, last in pairwise([0, *bounds])
+    ]
+
+
+def links_of(task: Task) -> list[nn.Module]:
+    """Return the chain of the task's model."""
+    assert task.spec.chain is not None  # noqa: S101  why_not refused it
+    return task.spec.chain(task.module)
+
+
+def costs(links: Sequence[nn.Module], example: Tensor) -> list[int]:
+    """Estimate each link's cost for one sample, in floating-point operations.
+
+    They are counted, not timed: two launches must cut in the same places.
+    """
+    found, given = [], example[:1]
+    modes = [link.training for link in links]
+    with torch.no_grad():
+        for link in links:
+            link.eval()  # statistics of normalisation stay as they are
+            with FlopCounterMode(display=False) as counter:
+                given = run([link], *(given if isinstance(given, tuple) else (given,)))
+            weights = sum(parameter.numel() for parameter in link.parameters())
+            found.append(3 * counter.get_total_flops() + FLOPS_PER_PARAMETER * weights)
+    for link, mode in zip(links, modes, strict=True):
+        link.train(mode)
+    return found
+
+
+def balanced(costs: Sequence[int], count: int) -> list[int]:
+    """Return where ``count`` contiguous groups end if the dearest is to be as cheap as can be.
+
+    Raises ValueError if there are fewer costs than groups.
+    """
+    if count > len(costs):
+        raise ValueError(f"a chain of {len(costs)} links cannot be cut into {count} stages")
+    sums = [0, *accumulate(costs)]
+
+    @cache
+    def best(start: int, groups: int) -> tuple[int, tuple[int, ...]]:
+        if groups == 1:
+            return sums[-1] - sums[start], (len(costs),)
+        tried = []
+        for end in range(start + 1, len(costs) - groups + 2):
+            dearest, ends = best(end, groups - 1)
+            tried.append((max(sums[end] - sums[start], dearest), (end, *ends)))
+        return min(tried)
+
+    return list(best(0, count)[1])

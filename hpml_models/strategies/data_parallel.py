@@ -1,0 +1,57 @@
+"""``nn.DataParallel``: one process copies the model to every device at each step.
+
+Kept because the experiments that this suite replaces used it; torch itself advises DDP.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from hpml_models.sharing import why_not_shared
+from hpml_models.training import EagerTrainer
+from hpml_models.types import Case, Incorrect, ModelSpec, Rank, Strategy, Task, Trainer
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class DataParallelTrainer(EagerTrainer):
+    """A model that is replicated for the length of a forward pass."""
+
+    def __init__(self, task: Task) -> None:
+        """Wrap the module for all devices of the machine that the case may use."""
+        from torch.nn import DataParallel
+
+        self.seen: set[str] = set()
+        task.module.register_forward_pre_hook(self._note)
+        devices = list(range(task.device_count))
+        super().__init__(task, cast("nn.Module", DataParallel(task.module, device_ids=devices)))
+
+    def _note(self, _: "nn.Module", inputs: "tuple[Tensor, ...]") -> None:
+        self.seen.add(str(inputs[0].device))
+
+
+class DataParallel(Strategy):
+    """``torch.nn.DataParallel`` in one process."""
+
+    name = "data_parallel"
+    needs_world = False
+
+    def why_not(self, spec: ModelSpec, case: Case) -> str | None:  # noqa: ARG002  fits every model
+        """Refuse the CPU, where it would run the plain module, and a batch that is too small."""
+        if case.device == "cpu":
+            return "nn.DataParallel runs the plain module on a CPU: it would be single"
+        return why_not_shared(case.batch, case.device_count, case.micro_batches)
+
+    def prepare(self, task: Task) -> Trainer:
+        """Wrap the module."""
+        return DataParallelTrainer(task)
+
+    def proof(self, trainer: Trainer, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:  # noqa: ARG002
+        """Check that replicas ran on each device."""
+        parallel = cast("DataParallelTrainer", trainer)
+        if len(parallel.seen) != parallel.task.device_count:
+            raise Incorrect(f"data_parallel did not take effect: it ran on {sorted(parallel.seen)}")
+        return {"world_size": rank.world_size, "devices": sorted(parallel.seen)}
+
+
+STRATEGY = DataParallel()

@@ -1,0 +1,139 @@
+"""DeepSpeed's ZeRO: optimizer state (1), gradients (2), parameters (3) cut over replicas' ranks.
+
+S. Rajbhandari et al., arXiv 1910.02054. The engine keeps its own float32 copy of what it updates.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from hpml_models.deepspeed_engine import initialize, why_not_deepspeed
+from hpml_models.evidence import total_over_ranks
+from hpml_models.precision import autocast
+from hpml_models.sharing import micro_batches, why_not_shared
+from hpml_models.types import (
+    Batch,
+    Case,
+    Incorrect,
+    ModelSpec,
+    Part,
+    Rank,
+    Snapshot,
+    Strategy,
+    Task,
+    Trainer,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+STAGES = {"zero1": 1, "zero2": 2, "zero3": 3}
+
+
+class DeepSpeedZeroTrainer:
+    """A replica inside DeepSpeed's engine."""
+
+    def __init__(self, task: Task) -> None:
+        """Hand the module to the engine."""
+        self._task = task
+        self._names = {id(value): name for name, value in task.module.named_parameters()}
+        self.engine = initialize(
+            task,
+            task.module,
+            list(task.module.parameters()),
+            zero_optimization={
+                "stage": STAGES[task.variant],
+                # The default keeps parameters below 100,000 elements whole, which is all of a
+                # small model.
+                "stage3_param_persistence_threshold": 0,
+            },
+        )
+
+    def share(self, batch: Batch) -> list[Part]:
+        """Cut this rank's micro-batches out."""
+        rank, task = self._task.rank, self._task
+        return micro_batches(
+            batch,
+            task.spec.terms,
+            replica=rank.index,
+            replicas=rank.world_size,
+            count=task.micro_batches,
+        )
+
+    def samples(self, parts: list[Part]) -> int:
+        """Count all: no other rank has the same."""
+        return sum(len(part.batch) for part in parts)
+
+    def step(self, parts: list[Part]) -> "Tensor":
+        """Do one step: the engine averages over ranks and micro-batches, weights make it a sum."""
+        scale = self._task.rank.world_size * len(parts)
+        return sum(self._accumulate(part, scale) for part in parts)  # type: ignore[return-value]  # tensors add up to one
+
+    def _accumulate(self, part: Part, scale: int) -> "Tensor":
+        with autocast(self._task.precision, self._task.rank.device):
+            loss = self._task.spec.loss(self.engine(part.batch.inputs), part.batch.targets)
+        self.engine.backward(loss * (part.weight * scale))
+        self.engine.step()  # acts once all micro-batches have been through
+        return loss.detach() * part.weight
+
+    def snapshot(self) -> Snapshot:
+        """Gather the engine's own float32 copies; gradients are gone once it has stepped."""
+        from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state
+
+        values = {self._names[id(value)]: value for value in self._task.module.parameters()}
+        return Snapshot(
+            parameters={name: safe_get_full_fp32_param(one) for name, one in values.items()},
+            gradients={},
+            optimizer={
+                f"{name}.{key}": safe_get_full_optimizer_state(one, key)
+                for name, one in values.items()
+                for key in self._kept()
+            },
+        )
+
+    def _kept(self) -> list[str]:
+        state = next(iter(self.engine.optimizer.optimizer.state.values()))
+        return [key for key, value in state.items() if getattr(value, "ndim", 0) > 0]
+
+    def held_bytes(self) -> dict[str, int]:
+        """Count what this rank keeps of parameters, and of the optimizer's state."""
+        state = self.engine.optimizer.optimizer.state
+        kept = [value for one in state.values() for value in one.values()]
+        return {
+            "parameter_bytes": sum(value.nbytes for value in self._task.module.parameters()),
+            "optimizer_bytes": sum(one.nbytes for one in kept if getattr(one, "ndim", 0) > 0),
+        }
+
+
+class DeepSpeedZero(Strategy):
+    """``deepspeed.initialize`` with ``zero_optimization``, a variant for each stage."""
+
+    name = "deepspeed_zero"
+    variants = tuple(STAGES)
+
+    def why_not(self, spec: ModelSpec, case: Case) -> str | None:  # noqa: ARG002  fits every model
+        """Refuse only where DeepSpeed is missing or a rank would be without work."""
+        return why_not_deepspeed() or why_not_shared(
+            case.batch, case.device_count, case.micro_batches
+        )
+
+    def prepare(self, task: Task) -> Trainer:
+        """Put the module into the engine on every rank."""
+        return DeepSpeedZeroTrainer(task)
+
+    def proof(self, trainer: Trainer, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
+        """Read the stage back from the engine; check that no rank keeps all of the state."""
+        assert isinstance(trainer, DeepSpeedZeroTrainer)  # noqa: S101  prepared above
+        facts = {
+            "world_size": trainer.engine.world_size,
+            "zero_stage": trainer.engine.zero_optimization_stage(),
+            **trainer.held_bytes(),
+        }
+        whole = total_over_ranks(facts["optimizer_bytes"])
+        if facts["world_size"] != rank.world_size or facts["optimizer_bytes"] >= whole:
+            raise Incorrect(f"deepspeed_zero did not take effect: {facts}")
+        if not sum(traffic.values()):
+            raise Incorrect("deepspeed_zero did not take effect: its ranks exchanged nothing")
+        return {**facts, "optimizer_bytes_of_all_ranks": whole}
+
+
+STRATEGY = DeepSpeedZero()

@@ -1,0 +1,91 @@
+"""Fully sharded data parallel (FSDP2): parameters, gradients and optimizer state cut over ranks.
+
+Y. Zhao et al., "PyTorch FSDP: Experiences on Scaling Fully Sharded Data Parallel",
+arXiv 2304.11277; ``torch.distributed.fsdp.fully_shard``. Each block's parameters are gathered
+before it runs and let go behind it; gradients are averaged and scattered.
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, cast
+
+from hpml_models.evidence import held, total_over_ranks
+from hpml_models.sharing import why_not_shared
+from hpml_models.training import EagerTrainer
+from hpml_models.types import Case, Incorrect, ModelSpec, Rank, Strategy, Task, Trainer
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class FsdpTrainer(EagerTrainer):
+    """A replica that holds a shard of each tensor."""
+
+    def __init__(self, task: Task) -> None:
+        """Shard the module in place, before the optimizer sees its parameters."""
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard
+
+        self.replicas = task.rank.world_size
+        kind = task.rank.device.partition(":")[0]
+        mesh = init_device_mesh(kind, (self.replicas,))
+        for block in blocks(task):
+            fully_shard(block, mesh=mesh)
+        fully_shard(task.module, mesh=mesh)
+        super().__init__(task, task.module)
+
+    def accumulating(self, *, is_last: bool) -> AbstractContextManager[object]:
+        """Keep gradients whole, on their rank, until the last micro-batch."""
+        cast("Any", self.module).set_requires_gradient_sync(is_last)
+        return nullcontext()
+
+
+def blocks(task: Task) -> "list[nn.Module]":
+    """Return what is gathered at a time: the links of the model's chain that own their tensors.
+
+    Tensors that several links share are left to the root, which gathers them once.
+    """
+    own = set(task.module.modules())
+    links = task.spec.chain(task.module) if task.spec.chain else []
+    holders: dict[int, int] = {}
+    for link in links:
+        for parameter in link.parameters():
+            holders[id(parameter)] = holders.get(id(parameter), 0) + 1
+    return [
+        link
+        for link in links
+        if link in own and all(holders[id(parameter)] == 1 for parameter in link.parameters())
+    ]
+
+
+class Fsdp(Strategy):
+    """``torch.distributed.fsdp.fully_shard`` over each block and the root."""
+
+    name = "fsdp"
+
+    def why_not(self, spec: ModelSpec, case: Case) -> str | None:  # noqa: ARG002  fits every model
+        """Refuse only a batch that leaves a rank without work."""
+        return why_not_shared(case.batch, case.device_count, case.micro_batches)
+
+    def prepare(self, task: Task) -> Trainer:
+        """Shard the module on every rank."""
+        return FsdpTrainer(task)
+
+    def proof(self, trainer: Trainer, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
+        """Check that each rank holds a part, and that parts were gathered and scattered."""
+        replica = cast("FsdpTrainer", trainer)
+        whole = sum(parameter.nbytes for parameter in replica.module.parameters())
+        facts = held(replica.module.parameters(), replica.state)
+        everywhere = total_over_ranks(facts["parameter_bytes"])
+        moved = {name: sent for name, sent in traffic.items() if sent}
+        gathers = sum(sent for name, sent in moved.items() if "gather" in name)
+        scatters = sum(sent for name, sent in moved.items() if "reduce_scatter" in name)
+        if facts["world_size"] != rank.world_size or everywhere != whole or not gathers * scatters:
+            raise Incorrect(
+                f"fsdp did not take effect: ranks hold {everywhere} bytes of {whole}, "
+                f"and moved {moved}"
+            )
+        return {**facts, "parameter_bytes_of_all_ranks": everywhere}
+
+
+STRATEGY = Fsdp()

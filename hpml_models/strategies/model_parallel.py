@@ -1,0 +1,44 @@
+"""Model parallelism: layers cut over devices, which work one after the other.
+
+The whole batch goes through as one micro-batch, so that only one device computes at a time: what
+pipelines are measured against.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from hpml_models.types import Case, ModelSpec, Rank, Strategy, Task, Trainer
+
+if TYPE_CHECKING:
+    from hpml_models.pipelining import PipelineTrainer
+
+
+class ModelParallel(Strategy):
+    """A pipeline with a single micro-batch."""
+
+    name = "model_parallel"
+
+    def stage_counts(self, device_count: int) -> Sequence[int]:
+        """One stage on each device."""
+        return (device_count,)
+
+    def why_not(self, spec: ModelSpec, case: Case) -> str | None:
+        """Refuse a model that cannot be cut, and micro-batches: those are a pipeline's."""
+        if spec.chain is None:
+            return f"{spec.name} does not say where it may be cut (chain)"
+        if case.micro_batches != 1:
+            return "with several micro-batches it is a pipeline: --strategy pipeline"
+        return None
+
+    def prepare(self, task: Task) -> Trainer:
+        """Keep one stage on each rank."""
+        from hpml_models.pipelining import PipelineTrainer
+
+        return PipelineTrainer(task, "ScheduleGPipe")
+
+    def proof(self, trainer: Trainer, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
+        """Check that each rank holds its own stage, and hands on what it computes."""
+        return cast("PipelineTrainer", trainer).proof(rank, traffic)
+
+
+STRATEGY = ModelParallel()

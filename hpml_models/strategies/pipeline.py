@@ -1,0 +1,62 @@
+"""Pipeline parallelism: stages on devices, micro-batches under way, by torch's own schedules.
+
+GPipe: Y. Huang et al., arXiv 1811.06965. 1F1B: D. Narayanan et al., "PipeDream", arXiv 1806.03377.
+Interleaved: D. Narayanan et al., "Megatron-LM", arXiv 2104.04473. Zero bubble: P. Qi et al.,
+arXiv 2401.10241. With more devices than stages, replicas of the pipeline share the batch.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from hpml_models.sharing import whole_or_halves, why_not_stages
+from hpml_models.types import Case, ModelSpec, Rank, Strategy, Task, Trainer
+
+if TYPE_CHECKING:
+    from hpml_models.pipelining import PipelineTrainer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """A class of torch.distributed.pipelining, and how many stages each rank holds under it."""
+
+    name: str
+    stages_per_rank: int = 1
+
+
+SCHEDULES = {
+    "gpipe": Schedule(name="ScheduleGPipe"),
+    "1f1b": Schedule(name="Schedule1F1B"),
+    "interleaved": Schedule(name="ScheduleInterleaved1F1B", stages_per_rank=2),
+    "zero_bubble": Schedule(name="ScheduleInterleavedZeroBubble", stages_per_rank=2),
+}
+
+
+class Pipeline(Strategy):
+    """``torch.distributed.pipelining``, a variant for each schedule."""
+
+    name = "pipeline"
+    variants = tuple(SCHEDULES)
+    micro_batches = 4
+
+    def stage_counts(self, device_count: int) -> Sequence[int]:
+        """One replica over all devices, or two over half of them each."""
+        return whole_or_halves(device_count)
+
+    def why_not(self, spec: ModelSpec, case: Case) -> str | None:
+        """Refuse what cannot be cut, and micro-batches of different sizes: torch would hang."""
+        return why_not_stages(spec, case)
+
+    def prepare(self, task: Task) -> Trainer:
+        """Keep this rank's stages."""
+        from hpml_models.pipelining import PipelineTrainer
+
+        schedule = SCHEDULES[task.variant]
+        return PipelineTrainer(task, schedule.name, schedule.stages_per_rank)
+
+    def proof(self, trainer: Trainer, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
+        """Check that each rank holds its own stages, and that all micro-batches ran."""
+        return cast("PipelineTrainer", trainer).proof(rank, traffic)
+
+
+STRATEGY = Pipeline()

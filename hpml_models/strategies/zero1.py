@@ -1,0 +1,50 @@
+"""DDP whose optimizer state is cut over the ranks: ZeRO's first stage, as torch has it.
+
+S. Rajbhandari et al., "ZeRO: Memory Optimizations Toward Training Trillion Parameter Models",
+arXiv 1910.02054. Each rank updates its own part of the parameters, then broadcasts them.
+"""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from hpml_models.evidence import total_over_ranks
+from hpml_models.strategies.ddp import Ddp, DdpTrainer
+from hpml_models.types import Incorrect, Rank, Task, Trainer
+
+
+class Zero1Trainer(DdpTrainer):
+    """A replica that keeps the optimizer state of a part of its parameters."""
+
+    def make_optimizer(self) -> Any:
+        """Shard the task's own optimizer."""
+        from torch.distributed.optim import ZeroRedundancyOptimizer
+
+        factory = self.task.spec.optimizer
+        return ZeroRedundancyOptimizer(self.task.module.parameters(), optimizer_class=factory)  # type: ignore[arg-type]  # any maker of an optimizer will do
+
+    @property
+    def state(self) -> Mapping[Any, Mapping[str, Any]]:
+        """What this rank's part of the optimizer keeps."""
+        return cast("Mapping[Any, Mapping[str, Any]]", self.optimizer.optim.state)
+
+
+class Zero1(Ddp):
+    """``torch.distributed.optim.ZeroRedundancyOptimizer`` over ``DistributedDataParallel``."""
+
+    name = "zero1"
+    device_counts = range(2, 1025)
+
+    def prepare(self, task: Task) -> Trainer:
+        """Replicate the module, shard the optimizer."""
+        return Zero1Trainer(task)
+
+    def proof(self, trainer: Trainer, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
+        """Check, beside what DDP checks, that no rank keeps the state of all parameters."""
+        facts = super().proof(trainer, rank, traffic)
+        whole = total_over_ranks(facts["optimizer_bytes"])
+        if facts["optimizer_bytes"] >= whole:
+            raise Incorrect(f"zero1 did not take effect: a rank keeps all of {whole} bytes")
+        return {**facts, "optimizer_bytes_of_all_ranks": whole}
+
+
+STRATEGY = Zero1()

@@ -1,0 +1,32 @@
+"""Every strategy trains the same model as one device."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from problem import train, worst_error
+from ways import Way, problems, ways
+
+from hpml_models.world import World
+
+Worlds = Callable[[int], World]
+
+WAYS_AND_DTYPES = [
+    pytest.param(way, dtype, id=f"{way.id}-{dtype}")
+    for way in ways()
+    for dtype in ("float64", "float32")
+    if way.has_float64 or dtype == "float32"
+]
+
+
+@pytest.mark.parametrize(("way", "dtype"), WAYS_AND_DTYPES)
+@given(data=st.data(), world_size=st.sampled_from([2, 3, 4]))
+@settings(max_examples=40)
+def test_it_trains_the_model_of_one_device(
+    worlds: Worlds, way: Way, dtype: str, data: st.DataObject, world_size: int
+) -> None:
+    """World sizes beyond 2: there, every order of summation is the same."""
+    problem = data.draw(problems(way, world_size, dtype))
+    by_rank = worlds(world_size).run(train, way.strategy.prepare, problem)
+    assert worst_error(by_rank, problem, gradients=way.shows_gradients) <= 1

@@ -1,0 +1,107 @@
+"""Every way to train that there is, and the problems that suit each. Nothing is listed here."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+from problem import Problem
+
+from hpml_models import registry
+from hpml_models.types import Case, Strategy
+
+BLOCKS = 8  # what the longest chain of stages needs: two on each of four ranks
+
+
+@dataclass(frozen=True)
+class Way:
+    """A strategy and one of its variants."""
+
+    strategy: Strategy
+    variant: str
+
+    @property
+    def id(self) -> str:
+        return "-".join(word for word in (self.strategy.name, self.variant) if word)
+
+    @property
+    def cuts_layers(self) -> bool:
+        return self.strategy.stage_counts(2) != (1,)
+
+    @property
+    def keeps_tied_weights(self) -> bool:
+        return not self.cuts_layers and self.strategy.name != "tensor_parallel"
+
+    @property
+    def has_float64(self) -> bool:
+        """DeepSpeed keeps a float32 copy of what it updates."""
+        return not self.strategy.name.startswith("deepspeed")
+
+    @property
+    def shows_gradients(self) -> bool:
+        """DeepSpeed lets them go when it steps; the momentum of the first step shows them."""
+        return not self.strategy.name.startswith("deepspeed")
+
+
+def ways() -> list[Way]:
+    """All but the reference, and what the CPU cannot run (which says so)."""
+    return [
+        Way(strategy, variant)
+        for strategy in registry.strategies().values()
+        for variant in strategy.variants
+        if strategy.needs_world
+    ]
+
+
+@st.composite
+def problems(draw: Any, way: Way, world_size: int, dtype: str) -> Problem:
+    """Draw a problem that the way can train: uneven shards and micro-batches where it can."""
+    stages = draw(st.sampled_from(way.strategy.stage_counts(world_size)))
+    replicas = world_size // stages
+    if way.cuts_layers:
+        several = way.strategy.micro_batches > 1
+        micro_batches = stages * draw(st.integers(1, 3)) if several else 1
+        batch = replicas * micro_batches * draw(st.integers(1, 3))
+    else:
+        micro_batches = draw(st.integers(1, 3))
+        batch = draw(st.integers(world_size * micro_batches, 25))
+    blocks = BLOCKS if way.cuts_layers else draw(st.integers(1, 3))
+    widths = draw(st.lists(st.integers(1, 7), min_size=blocks + 1, max_size=blocks + 1))
+    tied = way.keeps_tied_weights and blocks > 1 and draw(st.booleans())
+    if tied:
+        widths[-2] = widths[0]
+    problem = Problem(
+        widths=tuple(widths),
+        hidden=12 * draw(st.integers(1, 2)),
+        batch=batch,
+        steps=draw(st.integers(1, 3)),
+        optimizer=draw(st.sampled_from(["sgd", "adamw"])),
+        seed=draw(st.integers(0, 2**31)),
+        dtype=dtype,
+        weight_decay=draw(st.sampled_from([0.0, 0.1])),
+        clip_norm=draw(st.sampled_from([None, 0.5])),
+        micro_batches=micro_batches,
+        stages=stages,
+        variant=way.variant,
+        tied=tied,
+    )
+    assert way.strategy.why_not(problem.spec, case_of(problem, way, world_size)) is None
+    return problem
+
+
+def case_of(problem: Problem, way: Way, world_size: int) -> Case:
+    return Case(
+        mode="train",
+        model="problem",
+        data="synthetic",
+        preset="tiny",
+        batch=problem.batch,
+        strategy=way.strategy.name,
+        variant=way.variant,
+        stages=problem.stages,
+        micro_batches=problem.micro_batches,
+        device_count=world_size,
+        device="cpu",
+        precision="fp32",
+        runtime="eager",
+        quantization="none",
+    )
