@@ -1,16 +1,18 @@
-"""DeepSpeed's engine, set up as the suite needs it. Imports torch and DeepSpeed."""
+"""DeepSpeed's engine, set up as the suite needs it. DeepSpeed is imported when it is used."""
 
+import logging
 import os
 from collections.abc import Mapping
+from contextlib import redirect_stdout
+from importlib.util import find_spec
+from io import StringIO
 from typing import Any
 
-from hpml_models.types import Task
+from hpml_models.types import Rank, Task
 
 
 def why_not_deepspeed() -> str | None:
     """Return why DeepSpeed cannot be used here, None if it can; it is not imported."""
-    from importlib.util import find_spec
-
     return None if find_spec("deepspeed") else "DeepSpeed is not installed (pip install deepspeed)"
 
 
@@ -19,7 +21,7 @@ def initialize(task: Task, module: Any, parameters: Any, **config: Any) -> Any:
 
     Clipping is stated: DeepSpeed's own default is a norm of 1.
     """
-    deepspeed = _deepspeed(task.rank.device)
+    deepspeed = set_up(task.rank)
     settings = {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": task.micro_batches,
@@ -45,15 +47,21 @@ def _autocast(task: Task) -> Mapping[str, Any]:
     return {"torch_autocast": {"enabled": True, "dtype": dtype}} if dtype else {}
 
 
-def _deepspeed(device: str) -> Any:
-    """Import DeepSpeed for a kind of device, without its report of what it found."""
-    import logging
+def set_up(rank: Rank) -> Any:
+    """Import DeepSpeed into a rank, without its reports of what it found and built.
 
-    if device == "cpu":
+    Its engine wants to be told by the environment which of the machine's devices is its own.
+    Call this before anything else of DeepSpeed.
+    """
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+    os.environ["LOCAL_RANK"] = str(rank.index)
+    if rank.device == "cpu":
         os.environ["DS_ACCELERATOR"] = "cpu"
-    os.environ.setdefault("DEEPSPEED_LOG_LEVEL", "error")
-    import deepspeed
+    import torch.distributed as dist
 
-    deepspeed.utils.logger.setLevel(logging.ERROR)
-    deepspeed.init_distributed(dist_init_required=False, verbose=False)
+    with redirect_stdout(StringIO()):
+        import deepspeed
+
+        deepspeed.utils.logger.setLevel(logging.ERROR)
+        deepspeed.init_distributed(dist.get_backend(), auto_mpi_discovery=False, verbose=False)
     return deepspeed

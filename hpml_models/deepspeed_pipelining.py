@@ -1,12 +1,14 @@
 """Training in stages by DeepSpeed's pipeline engine. Imports torch; DeepSpeed when it starts."""
 
 from collections.abc import Mapping
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from hpml_models.deepspeed_engine import initialize
+from hpml_models.deepspeed_engine import initialize, set_up
 from hpml_models.evidence import held, total_over_ranks
 from hpml_models.precision import autocast
 from hpml_models.sharing import micro_batches
@@ -30,16 +32,22 @@ class DeepSpeedPipelineTrainer:
         self.own = dict(own)
 
     def _initialize(self, task: Task) -> Any:
+        if task.clip_norm is not None:
+            raise ValueError(
+                "deepspeed_pipeline cannot clip: the engine takes each stage's norm by itself"
+            )
+        set_up(task.rank)
         from deepspeed.pipe import PipelineModule
         from deepspeed.runtime.pipe.topology import PipeDataParallelTopology
 
-        stages = PipelineModule(
-            layers=cut(task, task.stages),
-            topology=PipeDataParallelTopology(num_pp=task.stages, num_dp=self._replicas),
-            loss_fn=self._weighted_loss,
-            partition_method="uniform",
-            activation_checkpoint_interval=0,
-        )
+        with redirect_stdout(StringIO()):  # where it prints which layers went where
+            stages = PipelineModule(
+                layers=cut(task, task.stages),
+                topology=PipeDataParallelTopology(num_pp=task.stages, num_dp=self._replicas),
+                loss_fn=self._weighted_loss,
+                partition_method="uniform",
+                activation_checkpoint_interval=0,
+            )
         parameters = list(stages.parameters())
         return initialize(task, stages, parameters, train_micro_batch_size_per_gpu=1)
 

@@ -10,10 +10,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed import pipelining
-from torch.distributed.device_mesh import init_device_mesh
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from hpml_models.evidence import held, total_over_ranks
+from hpml_models.meshes import mesh_of
 from hpml_models.precision import autocast
 from hpml_models.sharing import micro_batches
 from hpml_models.stages import cut
@@ -35,8 +35,7 @@ class PipelineTrainer:
         ranks = task.stages
         self.replicas = task.rank.world_size // ranks
         self._replica, position = divmod(task.rank.index, ranks)
-        kind = task.rank.device.partition(":")[0]
-        mesh = init_device_mesh(kind, (self.replicas, ranks), mesh_dim_names=("replica", "stage"))
+        mesh = mesh_of(task.rank, replica=self.replicas, stage=ranks)
         self._stage_group = mesh.get_group("stage")
         self._replica_group = mesh.get_group("replica")
         modules = cut(task, ranks * stages_per_rank)

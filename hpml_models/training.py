@@ -106,7 +106,11 @@ def snapshot_of(
 def _tensors(state: Mapping[str, Any]) -> "Iterator[tuple[str, Tensor]]":
     import torch
 
-    return ((key, kept) for key, kept in state.items() if isinstance(kept, torch.Tensor))
+    return (
+        (key, kept)
+        for key, kept in state.items()
+        if isinstance(kept, torch.Tensor) and kept.ndim > 0  # a count of steps has no dimensions
+    )
 
 
 def _whole(tensor: "Tensor") -> "Tensor":

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 from hpml_models.evidence import held, total_over_ranks
+from hpml_models.meshes import mesh_of
 from hpml_models.sharing import why_not_shared
 from hpml_models.training import EagerTrainer
 from hpml_models.types import Case, Incorrect, ModelSpec, Rank, Strategy, Task, Trainer
@@ -23,12 +24,10 @@ class FsdpTrainer(EagerTrainer):
 
     def __init__(self, task: Task) -> None:
         """Shard the module in place, before the optimizer sees its parameters."""
-        from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard
 
         self.replicas = task.rank.world_size
-        kind = task.rank.device.partition(":")[0]
-        mesh = init_device_mesh(kind, (self.replicas,))
+        mesh = mesh_of(task.rank, replica=self.replicas)
         for block in blocks(task):
             fully_shard(block, mesh=mesh)
         fully_shard(task.module, mesh=mesh)

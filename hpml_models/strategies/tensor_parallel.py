@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from hpml_models.evidence import held
+from hpml_models.meshes import mesh_of
 from hpml_models.sharing import why_not_shared
 from hpml_models.training import EagerTrainer
 from hpml_models.types import Case, Incorrect, ModelSpec, Part, Rank, Strategy, Task, Trainer
@@ -21,12 +22,11 @@ class TensorParallelTrainer(EagerTrainer):
 
     def __init__(self, task: Task) -> None:
         """Cut the module in place."""
-        from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.tensor.parallel import parallelize_module
 
         assert task.spec.tensor_plan is not None  # noqa: S101  why_not refused it
         self._size = task.rank.world_size
-        mesh = init_device_mesh(task.rank.device.partition(":")[0], (self._size,))
+        mesh = mesh_of(task.rank, shard=self._size)
         plan = dict(task.spec.tensor_plan(task.module))
         super().__init__(task, parallelize_module(task.module, mesh, plan))
 

@@ -105,11 +105,15 @@ def seeded_by_rank(task: Task) -> Trainer:
     return prepare_pipeline(task)
 
 
-def replicas_apart(task: Task) -> Trainer:
+class ReplicasApart(PipelineTrainer):
     """Replicas of a pipeline do not add their gradients up."""
-    trainer = prepare_pipeline(task)
-    trainer.replicas = 1  # type: ignore[attr-defined]  # a PipelineTrainer
-    return trainer
+
+    def _meet_replicas(self) -> None:
+        pass
+
+
+def replicas_apart(task: Task) -> Trainer:
+    return prepare_pipeline(task, ReplicasApart)
 
 
 def untied(task: Task) -> Trainer:

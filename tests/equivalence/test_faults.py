@@ -24,7 +24,7 @@ BASE = Problem(
     clip_norm=0.5,
     micro_batches=2,
 )
-PIPELINE = replace(BASE, batch=12, micro_batches=4, stages=2, variant="1f1b")
+PIPELINE = replace(BASE, widths=(3,) * 9, batch=16, micro_batches=4, stages=2, variant="1f1b")
 
 
 @pytest.mark.parametrize(
