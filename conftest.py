@@ -136,7 +136,7 @@ def _is_wanted(config: pytest.Config, item: pytest.Item) -> bool:
     if "bench" not in getattr(item, "fixturenames", ()):
         return True
     params = item.callspec.params if hasattr(item, "callspec") else {}
-    if "variant" in params:
+    if "kernel" in params:
         device = kernels()[params["kernel"]].variants[params["variant"]].device
         if config.getoption("device") not in ("auto", device):
             return False
@@ -160,9 +160,10 @@ def _selected_ids(config: pytest.Config) -> set[str]:
 
 
 def _cases(config: pytest.Config, mode: Mode) -> list[Case]:
-    axes = {**matrix.DEFAULTS, **(matrix.QUICK if config.getoption("quick") else {})}
-    axes |= {axis: names for axis in AXES if (names := config.getoption(axis)) is not None}
-    return list(matrix.cases(mode, _setting(config), axes))
+    usual = {**matrix.DEFAULTS, **(matrix.QUICK if config.getoption("quick") else {})}
+    axes = {axis: names for axis, names in usual.items() if config.getoption(axis) is None}
+    counts = config.getoption("micro_batches")
+    return list(matrix.cases(mode, _setting(config), axes, counts))
 
 
 def _kernel_pairs(config: pytest.Config) -> dict[str, tuple[str, str]]:

@@ -6,7 +6,7 @@ from io import StringIO
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hpml_models.deepspeed_engine import initialize, set_up
 from hpml_models.evidence import held, total_over_ranks
@@ -15,6 +15,20 @@ from hpml_models.sharing import micro_batches
 from hpml_models.stages import cut
 from hpml_models.training import snapshot_of
 from hpml_models.types import Batch, Incorrect, Part, Rank, Snapshot, Task
+
+
+class _Sending(nn.Module):
+    """A stage whose outputs all take gradients: the engine exchanges one for each."""
+
+    def __init__(self, stage: nn.Module) -> None:
+        super().__init__()
+        self.stage = stage
+
+    def forward(self, values: Any) -> Any:
+        outputs = self.stage(values)
+        if isinstance(outputs, Tensor):
+            return outputs
+        return tuple(one if one.requires_grad else one.requires_grad_() for one in outputs)
 
 
 class DeepSpeedPipelineTrainer:
@@ -42,7 +56,7 @@ class DeepSpeedPipelineTrainer:
 
         with redirect_stdout(StringIO()):  # where it prints which layers went where
             stages = PipelineModule(
-                layers=cut(task, task.stages),
+                layers=[_Sending(stage) for stage in cut(task, task.stages)],
                 topology=PipeDataParallelTopology(num_pp=task.stages, num_dp=self._replicas),
                 loss_fn=self._weighted_loss,
                 partition_method="uniform",

@@ -1,7 +1,7 @@
 """The matrix: every case that makes sense, in a stable order."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -30,12 +30,18 @@ class Setting:
     data_root: str | None = None
 
 
-def cases(mode: Mode, setting: Setting, axes: Axes = MappingProxyType({})) -> Iterator[Case]:
+def cases(
+    mode: Mode,
+    setting: Setting,
+    axes: Axes = MappingProxyType({}),
+    micro_batches: Sequence[int] | None = None,
+) -> Iterator[Case]:
     """List a mode's cases: training by strategy and count, inference by runtime and scheme.
 
-    An axis that is left open has all its names; micro-batches are then each strategy's own.
+    An axis that ``axes`` leaves open has all its names; without ``micro_batches`` each strategy
+    works through its own number of them.
     """
-    variants = _training_variants(axes) if mode == "train" else _inference_variants()
+    variants = _training_variants(micro_batches) if mode == "train" else _inference_variants()
     for model, precision, rest in product(registry.models(), PRECISIONS, list(variants)):
         chosen = {"model": model, "precision": precision, **rest}
         has_data = setting.data_root is None or registry.models()[model].data is not None
@@ -58,20 +64,20 @@ def make_case(mode: Mode, setting: Setting, *, model: str, **axes: Any) -> Case:
     )
 
 
-def _training_variants(axes: Axes) -> Iterator[dict[str, Any]]:
+def _training_variants(micro_batches: Sequence[int] | None) -> Iterator[dict[str, Any]]:
     for strategy, count in product(registry.strategies().values(), DEVICE_COUNTS):
         if count in strategy.device_counts:
-            for variant, stages, micro_batches in product(
+            for variant, stages, parts in product(
                 strategy.variants,
                 strategy.stage_counts(count),
-                axes.get("micro_batches", (strategy.micro_batches,)),
+                micro_batches or (strategy.micro_batches,),
             ):
                 yield {
                     "strategy": strategy.name,
                     "device_count": count,
                     "variant": variant,
                     "stages": stages,
-                    "micro_batches": micro_batches,
+                    "micro_batches": parts,
                     "runtime": "eager",
                     "quantization": "none",
                 }

@@ -34,8 +34,11 @@ class Stage(nn.Module):
 
 
 def run(links: Sequence[nn.Module] | nn.ModuleList, *values: Tensor) -> Any:
-    """Run links one after the other; each takes the tensors that the one before gives."""
-    given: Any = values
+    """Run links one after the other; each takes the tensors that the one before gives.
+
+    Several may come as one tuple: so DeepSpeed hands them on.
+    """
+    given: Any = values[0] if len(values) == 1 else values
     for link in links:
         given = link(*given) if isinstance(given, tuple) else link(given)
     return given

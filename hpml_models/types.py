@@ -68,6 +68,7 @@ class ModelSpec:
     loss: "Callable[[Tensor, Tensor], Tensor]"
     optimizer: "Callable[[Iterable[Any]], torch.optim.Optimizer]"
     terms: "Callable[[Tensor], int]" = len
+    is_symbolic: bool = True  # whether torch.fx can follow its forward pass without running it
     chain: Chain | None = None
     tensor_plan: "Callable[[nn.Module], Mapping[str, Any]] | None" = None  # to ParallelStyles
     parameter_count: Callable[..., int] | None = None  # (**options): published, or by hand

@@ -95,6 +95,7 @@ SPEC = ModelSpec(
         ),
     },
     build=build,
+    is_symbolic=False,
     draw=draw,
     loss=mean_cross_entropy,
     optimizer=optimizer,

@@ -100,6 +100,7 @@ SPEC = ModelSpec(
         ),
     },
     build=build,
+    is_symbolic=False,
     draw=draw,
     loss=loss,
     terms=terms,

@@ -8,7 +8,6 @@ Shapes: B batch, S source positions, T target positions, D width, H heads, V voc
 """
 
 from math import log
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +17,9 @@ PAD = 0
 NEVER = -1e4  # added to a score: its softmax is exactly 0 in float32, and has no NaN gradients
 
 
-class Streams(NamedTuple):
-    """What goes from link to link."""
-
-    source_BSD: Tensor
-    target_BTD: Tensor
-    padding_BS: Tensor  # added to the scores of source positions: 0, or NEVER for padding
+Streams = tuple[Tensor, Tensor, Tensor]
+"""What goes from link to link: source ``[B, S, D]``, target ``[B, T, D]``, and padding ``[B, S]``,
+which is added to the scores of source positions: 0, or NEVER."""
 
 
 class Attention(nn.Module):
@@ -84,7 +80,7 @@ class Embedding(nn.Module):
     def forward(self, ids: Tensor) -> Streams:
         """Embed both languages; the padding of the source becomes an addend of scores."""
         source, target = ids.split(self._lengths, dim=1)
-        return Streams(
+        return (
             self.source(source) + self.positions[: source.shape[1]],
             self.target(target) + self.positions[: target.shape[1]],
             (source == PAD).to(self.positions.dtype) * NEVER,
@@ -110,7 +106,7 @@ class EncoderLayer(nn.Module):
     def forward(self, source: Tensor, target: Tensor, padding: Tensor) -> Streams:
         """Return the streams with the source a layer further."""
         x = self.norms[0](source + self.attention(source, source, padding))
-        return Streams(self.norms[1](x + self.feed_forward(x)), target, padding)
+        return self.norms[1](x + self.feed_forward(x)), target, padding
 
 
 class DecoderLayer(nn.Module):
@@ -127,7 +123,7 @@ class DecoderLayer(nn.Module):
         """Return the streams with the target a layer further."""
         x = self.norms[0](target + self.attention(target, target, is_causal=True))
         x = self.norms[1](x + self.cross(x, source, padding))
-        return Streams(source, self.norms[2](x + self.feed_forward(x)), padding)
+        return source, self.norms[2](x + self.feed_forward(x)), padding
 
 
 class EncoderEnd(nn.Module):
@@ -140,7 +136,7 @@ class EncoderEnd(nn.Module):
 
     def forward(self, source: Tensor, target: Tensor, padding: Tensor) -> Streams:
         """Return the streams with the source encoded."""
-        return Streams(self.norm(source), target, padding)
+        return self.norm(source), target, padding
 
 
 class Head(nn.Module):

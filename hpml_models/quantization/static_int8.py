@@ -22,14 +22,16 @@ class StaticInt8:
     name = "static_int8"
     output_tolerance = 0.15  # ResNet-18 loses 0.05 of the output's norm, a broken scale all of it
 
-    def why_not(self, spec: ModelSpec, case: Case) -> str | None:  # noqa: ARG002
-        """Refuse where there are no kernels."""
+    def why_not(self, spec: ModelSpec, case: Case) -> str | None:
+        """Refuse where there are no kernels, and graphs that cannot be rewritten."""
         if case.mode == "train":
             return "static_int8 is for inference: integers have no gradient"
         if case.device != "cpu":
             return "static_int8 kernels run on the CPU only"
         if case.precision != "fp32":
             return "static_int8 replaces the matrix products that autocast would cast"
+        if not spec.is_symbolic:
+            return f"static_int8 rewrites a graph, and torch.fx cannot trace {spec.name}"
         return None
 
     def apply(self, module: "nn.Module", calibration: "Tensor") -> "nn.Module":

@@ -27,20 +27,16 @@ INFERENCE = list(matrix.cases("inference", SETTING))
 RUNNABLE = [case for case in TRAINING + INFERENCE if why_not(case) is None]
 
 
-def small(case: Case) -> Case:
-    return replace(case, batch=4)
-
-
 @pytest.mark.parametrize("case", RUNNABLE, ids=lambda case: case.id)
 def test_every_case_is_prepared_and_timed(case: Case) -> None:
-    step = prepare_step(small(case))
+    step = prepare_step(case)
     try:
         times = step.measure(time_block, 1)
     finally:
         step.close()
     assert len(times) == case.device_count
     assert all(time.ns > 0 for time in times)
-    assert step.items_per_step == 4
+    assert step.items_per_step == case.batch
     expects = PRECISIONS[case.precision].output_dtype if case.quantization == "none" else "float32"
     assert step.effective["output_dtype"] == expects
     assert step.effective["threads"] == 1
@@ -49,7 +45,7 @@ def test_every_case_is_prepared_and_timed(case: Case) -> None:
 def facts_of(**wanted: Any) -> dict[str, Any]:
     wanted = {"model": "resnet18", **wanted}
     (case,) = (c for c in RUNNABLE if all(getattr(c, k) == v for k, v in wanted.items()))
-    step = prepare_step(small(case))
+    step = prepare_step(case)
     step.close()
     return dict(step.effective)
 
@@ -125,6 +121,17 @@ def test_a_training_step_outside_autocast_is_found_out() -> None:
         prove_training(task, Uncast(task, task.module), shares)
 
 
+@pytest.mark.parametrize("spec", registry.models().values(), ids=lambda spec: spec.name)
+def test_a_model_says_whether_it_can_be_traced(spec: ModelSpec) -> None:
+    module = spec.build(**spec.presets["tiny"].options)
+    try:
+        torch.fx.symbolic_trace(module)
+    except Exception:  # noqa: BLE001  each of them fails in its own way
+        assert not spec.is_symbolic
+    else:
+        assert spec.is_symbolic
+
+
 def test_an_unchanged_module_is_not_quantized() -> None:
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
     with pytest.raises(Incorrect, match="static_int8 did not take effect"):
@@ -161,7 +168,7 @@ def test_a_faster_wrong_answer_does_not_pass(factor: float) -> None:
 
 
 def test_a_model_of_another_size_is_refused() -> None:
-    case = TRAINING[0]
+    case = next(case for case in TRAINING if case.model == "resnet18")
     spec = replace(spec_of(case), parameter_count=lambda: 11_000_000)
     with pytest.raises(Incorrect, match="11,689,512 parameters, not 11,000,000"):
         build_module(spec, case, "cpu")
@@ -187,7 +194,8 @@ def test_replicas_that_drift_apart_are_no_ddp(worlds: Any) -> None:
 @pytest.mark.parametrize("case", INFERENCE, ids=lambda case: case.id)
 def test_what_cannot_run_has_a_reason(case: Case) -> None:
     reason = why_not(case)
-    if case.quantization == "static_int8" and case.precision == "bf16":
+    is_refused = case.precision == "bf16" or not spec_of(case).is_symbolic
+    if case.quantization == "static_int8" and is_refused:
         assert reason is not None
         assert reason.startswith("unsupported: static_int8")
     else:
@@ -203,5 +211,5 @@ def test_a_gpu_that_is_not_there_is_a_reason() -> None:
 
 def test_a_batch_smaller_than_the_world_is_a_reason() -> None:
     case = replace(TRAINING[0], strategy="ddp", batch=3, device_count=4)
-    assert why_not(case) == "unsupported: batch 3 is smaller than the world of 4"
-    assert "single" in registry.strategies()
+    reason = "batch 3 is smaller than 4 replicas x 1 micro-batches"
+    assert why_not(case) == f"unsupported: {reason}"

@@ -37,7 +37,7 @@ def test_everything_that_makes_sense_is_collected() -> None:
     assert status == 0, output
     setting = Setting(device="cpu", preset="tiny")
     expected = {case.id for case in matrix.cases("train", setting, matrix.DEFAULTS)}
-    expected |= {case.id for case in matrix.cases("inference", setting, {"model": ("resnet18",)})}
+    expected |= {case.id for case in matrix.cases("inference", setting, matrix.DEFAULTS)}
     assert expected <= set(ids)
     assert len(ids) == len(set(ids))
     assert not any("single-x2" in one for one in ids)
@@ -162,9 +162,9 @@ def test_the_gate_is_told_what_the_options_leave_out_and_only_that(
         data_root=pytestconfig.getoption("data_root"),
     )
     other = Setting(device="cuda" if own.device == "cpu" else "cpu", preset="tiny")
-    for case in matrix.cases("inference", own):
+    for case in matrix.cases("inference", own, matrix.DEFAULTS):
         assert not left_out(pytestconfig, case.id)
-    for case in matrix.cases("inference", other):
+    for case in matrix.cases("inference", other, matrix.DEFAULTS):
         assert left_out(pytestconfig, case.id)
     assert left_out(pytestconfig, "add-numpy-n16777216")
     assert not left_out(pytestconfig, "add-numpy-n100000")
