@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hpml_models.bubble import BusyTime, bubble_of_1f1b
 from hpml_models.deepspeed_engine import initialize, set_up
 from hpml_models.evidence import held, total_over_ranks
 from hpml_models.precision import autocast
@@ -44,6 +45,21 @@ class DeepSpeedPipelineTrainer:
         self.engine = self._initialize(task)
         own = [(self._names[id(value)], value) for value in self.engine.module.parameters()]
         self.own = dict(own)
+        self._busy = BusyTime(task.rank.device)
+        self._time_chunks()
+
+    def _time_chunks(self) -> None:
+        """Time what the engine's instructions for computing do; the others exchange, and wait."""
+        from deepspeed.runtime.pipe import schedule
+
+        ways = {
+            schedule.ForwardPass: self._busy.timing,
+            schedule.BackwardPass: self._busy.timing,
+            schedule.OptimizerStep: self._busy.leaving_out,
+        }
+        instructions = self.engine._INSTRUCTION_MAP  # noqa: SLF001  it has no other hooks
+        timed = {kind: way(instructions[kind]) for kind, way in ways.items()}
+        self.engine._INSTRUCTION_MAP = {**instructions, **timed}  # noqa: SLF001  as above
 
     def _initialize(self, task: Task) -> Any:
         if task.clip_norm is not None:
@@ -92,7 +108,8 @@ class DeepSpeedPipelineTrainer:
         first = parts[0]
         terms = self._task.spec.terms(first.batch.targets)
         self._whole_terms = round(terms / first.weight) if first.weight else 1
-        loss = self.engine.train_batch(data_iter=iter([tuple(part.batch) for part in parts]))
+        with self._busy.step():
+            loss = self.engine.train_batch(data_iter=iter([tuple(part.batch) for part in parts]))
         return torch.as_tensor(loss).detach() / self._task.rank.world_size
 
     def snapshot(self) -> Snapshot:
@@ -108,6 +125,8 @@ class DeepSpeedPipelineTrainer:
             "stages": [self.engine.stage_id],
             "replicas": self.engine.dp_world_size,
             "micro_batches": self.engine.micro_batches,
+            "bubble": self._busy.bubble(),
+            "bubble_in_theory": bubble_of_1f1b(self.engine.num_stages, self.engine.micro_batches),
         }
         everywhere = total_over_ranks(facts["parameter_bytes"])
         asked = (self._task.stages, self._replicas, self._task.micro_batches)

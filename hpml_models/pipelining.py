@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.distributed import pipelining
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
+from hpml_models.bubble import BusyTime, bubble_of_1f1b, bubble_of_order
 from hpml_models.evidence import held, total_over_ranks
 from hpml_models.meshes import mesh_of
 from hpml_models.precision import autocast
@@ -50,8 +51,11 @@ class PipelineTrainer:
             for index in range(position, len(modules), ranks)
         ]
         self.schedule = self._make_schedule(schedule, task.micro_batches)
+        self._busy = BusyTime(task.rank.device)
         for stage in self.stages:
             stage.submod.register_forward_hook(self._count)
+            for name in ("forward_one_chunk", "backward_one_chunk", "backward_weight_one_chunk"):
+                setattr(stage, name, self._busy.timing(getattr(stage, name)))
         self._forwards = 0
         self._micro_batches = task.micro_batches
         self._model_bytes = sum(parameter.nbytes for parameter in task.module.parameters())
@@ -96,7 +100,8 @@ class PipelineTrainer:
         losses: list[Tensor] = []
         inputs = [part.batch.inputs] if self.is_first else []
         targets = part.batch.targets if self.is_last else None
-        self.schedule.step(*inputs, target=targets, losses=losses)
+        with self._busy.step():
+            self.schedule.step(*inputs, target=targets, losses=losses)
         self._meet_replicas()
         self._clip()
         self.optimizer.step()
@@ -127,6 +132,12 @@ class PipelineTrainer:
             dist.all_reduce(squared, group=self._stage_group)
             clip_grads_with_norm_(self.own.values(), self._clip_norm, squared.sqrt())
 
+    def _bubble_in_theory(self) -> float:
+        if isinstance(self.schedule, pipelining.ScheduleInterleavedZeroBubble):
+            return bubble_of_order(self.schedule.pipeline_order)
+        ranks = self.stages[0].num_stages // len(self.stages)
+        return bubble_of_1f1b(ranks, self._micro_batches, len(self.stages))
+
     def _count(self, *_: object) -> None:
         self._forwards += 1
 
@@ -140,6 +151,8 @@ class PipelineTrainer:
             "replicas": self.replicas,
             "micro_batches": self._micro_batches,
             "forwards_of_step": self._forwards,
+            "bubble": self._busy.bubble(),
+            "bubble_in_theory": self._bubble_in_theory(),
         }
         everywhere = total_over_ranks(facts["parameter_bytes"])
         expected = self._micro_batches * len(self.stages)

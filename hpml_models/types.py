@@ -201,7 +201,7 @@ class Strategy(Protocol):
     def proof(self, trainer: Trainer, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
         """Read back what took effect after some steps; raise :class:`Incorrect` if it did not.
 
-        ``traffic`` holds the bytes that this rank gave to each collective in the last step.
+        ``traffic`` holds the bytes that this rank gave to each collective in one step.
         """
 
 
