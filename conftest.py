@@ -10,13 +10,15 @@ import pytest
 
 from hpml_kernels import step as kernel_step
 from hpml_kernels.registry import kernels
-from hpml_models import loading, matrix, registry
+from hpml_models import loading, matrix, registry, scaling
 from hpml_models.hardware import resolve_device
 from hpml_models.precision import PRECISIONS
+from hpml_models.scaling import Row
 from hpml_models.types import Case, Mode, PresetName
 
 AXES = (
     "model",
+    "batch",
     "device_count",
     "strategy",
     "variant",
@@ -26,6 +28,7 @@ AXES = (
     "runtime",
     "quantization",
 )
+ROWS = pytest.StashKey[list[Row]]()
 LOADED = [(data, 16) for data in registry.data_sets()]  # data set and batch
 
 
@@ -34,6 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("hpml", "machine-learning benchmarks")
     known: dict[str, Collection[Any]] = {
         "model": registry.models(),
+        "batch": range(1, 2**20 + 1),
         "device_count": matrix.DEVICE_COUNTS,
         "strategy": registry.strategies(),
         "variant": matrix.variants(),
@@ -92,6 +96,7 @@ def _folder(text: str) -> str:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker; refuse a launcher's ranks, which would each measure and record."""
+    config.stash[ROWS] = []
     config.addinivalue_line("markers", "mode(name): what the cases of a test do: train, inference")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise pytest.UsageError(
@@ -162,8 +167,9 @@ def _selected_ids(config: pytest.Config) -> set[str]:
 def _cases(config: pytest.Config, mode: Mode) -> list[Case]:
     usual = {**matrix.DEFAULTS, **(matrix.QUICK if config.getoption("quick") else {})}
     axes = {axis: names for axis, names in usual.items() if config.getoption(axis) is None}
-    counts = config.getoption("micro_batches")
-    return list(matrix.cases(mode, _setting(config), axes, counts))
+    numbers = {"batches": config.getoption("batch")}
+    numbers["micro_batches"] = config.getoption("micro_batches")
+    return list(matrix.cases(mode, _setting(config), axes, **numbers))
 
 
 def _kernel_pairs(config: pytest.Config) -> dict[str, tuple[str, str]]:
@@ -184,6 +190,7 @@ def _axis(name: str) -> Any:
 
 (
     model,
+    batch,
     device_count,
     strategy,
     variant,
@@ -199,6 +206,7 @@ def _axis(name: str) -> Any:
 def case(  # noqa: PLR0913  one argument per axis
     request: pytest.FixtureRequest,
     model: str,
+    batch: int,
     device_count: int,
     strategy: str,
     variant: str,
@@ -213,6 +221,7 @@ def case(  # noqa: PLR0913  one argument per axis
         request.node.get_closest_marker("mode").args[0],
         _setting(request.config),
         model=model,
+        batch=batch,
         device_count=device_count,
         strategy=strategy,
         variant=variant,
@@ -225,6 +234,23 @@ def case(  # noqa: PLR0913  one argument per axis
     if reason := matrix.why_not(made):
         pytest.skip(reason)
     return made
+
+
+@pytest.fixture
+def report_scaling(request: pytest.FixtureRequest) -> Callable[[Row], None]:
+    """Give what adds a row to the table of strategies at the end of the run."""
+    return request.config.stash[ROWS].append
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Show how the strategies scale, where several were measured."""
+    rows = config.stash[ROWS]
+    if len(rows) > 1:
+        terminalreporter.section("strategies")
+        for line in scaling.lines(rows):
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture

@@ -1,13 +1,17 @@
 """Training steps: model x strategy x device count x precision."""
 
+from collections.abc import Callable
+
 import pytest
 
 from hpml_gate.bench import Bench
+from hpml_models.scaling import Row
 from hpml_models.step import prepare_step
 from hpml_models.types import Case
 
 
 @pytest.mark.mode("train")
-def test_training_step(bench: Bench, case: Case) -> None:
+def test_training_step(bench: Bench, case: Case, report_scaling: Callable[[Row], None]) -> None:
     """Forward, backward and optimizer step on a batch that lies on the device."""
-    bench(prepare_step, case, case_id=case.id, cpus=case.cpus)
+    if samples := bench(prepare_step, case, case_id=case.id, cpus=case.cpus):
+        report_scaling(Row(case=case, step_ns=samples.median_ns, effective=samples.effective))

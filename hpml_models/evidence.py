@@ -65,6 +65,13 @@ def held(parameters: "Iterable[nn.Parameter]", state: State) -> dict[str, Any]:
     return {
         "world_size": dist.get_world_size(),
         "backend": dist.get_backend(),
+        **held_bytes(parameters, state),
+    }
+
+
+def held_bytes(parameters: "Iterable[nn.Parameter]", state: State) -> dict[str, int]:
+    """Count the bytes of parameters and optimizer state in this process."""
+    return {
         "parameter_bytes": sum(local(parameter).nbytes for parameter in parameters),
         "optimizer_bytes": _state_bytes(state),
     }

@@ -14,7 +14,7 @@ from hpml_models.precision import PRECISIONS
 from hpml_models.types import SYNTHETIC, Case, Device, Mode, ModelSpec, PresetName
 
 DEVICE_COUNTS = (1, 2, 4)
-MICRO_BATCHES = re.compile(r"-m\d+(?=-x)")  # their number, in a case's id
+NUMBERS = re.compile(r"-b\d+|-m\d+(?=-x)")  # of samples and micro-batches, in a case's id
 
 Axes = Mapping[str, Collection[Any]]  # names or numbers of each axis that is not left open
 DEFAULTS: Axes = {"model": ("resnet18",), "device_count": (1, 2)}
@@ -34,30 +34,32 @@ def cases(
     mode: Mode,
     setting: Setting,
     axes: Axes = MappingProxyType({}),
+    *,
+    batches: Sequence[int] | None = None,
     micro_batches: Sequence[int] | None = None,
 ) -> Iterator[Case]:
     """List a mode's cases: training by strategy and count, inference by runtime and scheme.
 
-    An axis that ``axes`` leaves open has all its names; without ``micro_batches`` each strategy
-    works through its own number of them.
+    An axis that ``axes`` leaves open has all its names. ``batches`` and ``micro_batches`` may be
+    any numbers; without them a model's preset has its own, and so has each strategy.
     """
     variants = _training_variants(micro_batches) if mode == "train" else _inference_variants()
-    for model, precision, rest in product(registry.models(), PRECISIONS, list(variants)):
-        chosen = {"model": model, "precision": precision, **rest}
-        has_data = setting.data_root is None or registry.models()[model].data is not None
-        if has_data and all(chosen[axis] in names for axis, names in axes.items()):
-            yield make_case(mode, setting, **chosen)
+    for spec, precision, rest in product(registry.models().values(), PRECISIONS, list(variants)):
+        for batch in batches or [spec.presets[setting.preset].batch]:
+            chosen = {"model": spec.name, "batch": batch, "precision": precision, **rest}
+            has_data = setting.data_root is None or spec.data is not None
+            if has_data and all(chosen[axis] in names for axis, names in axes.items()):
+                yield make_case(mode, setting, **chosen)
 
 
 def make_case(mode: Mode, setting: Setting, *, model: str, **axes: Any) -> Case:
-    """Put a case together from its axes; the preset decides the batch."""
+    """Put a case together from its axes."""
     spec = registry.models()[model]
     return Case(
         mode=mode,
         model=model,
         data=spec.data if setting.data_root and spec.data else SYNTHETIC,
         preset=setting.preset,
-        batch=spec.presets[setting.preset].batch,
         device=setting.device,
         data_root=setting.data_root,
         **axes,
@@ -103,15 +105,15 @@ def variants() -> list[str]:
 
 
 def is_case(case_id: str) -> bool:
-    """Say whether some options select a case of this id: micro-batches may be any number."""
-    return MICRO_BATCHES.sub("", case_id) in _every_id()
+    """Say whether some options select a case of this id: some of its numbers may be any."""
+    return NUMBERS.sub("", case_id) in _every_id()
 
 
 @cache
 def _every_id() -> frozenset[str]:
     settings = product(get_args(Mode), get_args(Device), get_args(PresetName), (None, "anywhere"))
     return frozenset(
-        MICRO_BATCHES.sub("", case.id)
+        NUMBERS.sub("", case.id)
         for mode, device, preset, data_root in settings
         for case in cases(mode, Setting(device=device, preset=preset, data_root=data_root))
     )

@@ -1,8 +1,9 @@
 """One device: what every other strategy must agree with."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
+from hpml_models.evidence import held_bytes
 from hpml_models.sharing import why_not_shared
 from hpml_models.training import EagerTrainer
 from hpml_models.types import Case, ModelSpec, Rank, Strategy, Task, Trainer
@@ -25,7 +26,9 @@ class Single(Strategy):
 
     def proof(self, trainer: Trainer, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:  # noqa: ARG002
         """One process holds everything and talks to nobody."""
-        return {"world_size": rank.world_size}
+        alone = cast("EagerTrainer", trainer)
+        held = held_bytes(alone.task.module.parameters(), alone.state)
+        return {"world_size": rank.world_size, **held}
 
 
 STRATEGY = Single()

@@ -79,11 +79,12 @@ def test_an_axis_option_selects_the_cases_that_have_it_and_nothing_else(
     assert set(ids) == expected, output
 
 
-def test_micro_batches_are_any_number() -> None:
-    _, ids, output = collect("--device=cpu", "--strategy=ddp,pipeline", "--micro-batches=8")
-    assert "train-resnet18-synthetic-tiny-b16-ddp-m8-x2-cpu-fp32" in ids, output
-    assert "train-resnet18-synthetic-tiny-b16-pipeline-1f1b-m8-x2-cpu-bf16" in ids
-    assert all("-m8-" in one for one in ids)
+def test_batches_and_micro_batches_are_any_number() -> None:
+    given = ("--strategy=ddp,pipeline", "--batch=24,48", "--micro-batches=6")
+    _, ids, output = collect("--device=cpu", *given)
+    assert "train-resnet18-synthetic-tiny-b24-ddp-m6-x2-cpu-fp32" in ids, output
+    assert "train-resnet18-synthetic-tiny-b48-pipeline-1f1b-m6-x2-cpu-bf16" in ids
+    assert all("-m6-" in one for one in ids)
 
 
 def test_the_quick_suite_is_a_part_of_the_default() -> None:
@@ -222,5 +223,5 @@ def test_every_id_says_all_that_can_change_the_time() -> None:
     ]
     assert len(ids) == len(set(ids))
     assert all(matrix.is_case(one) for one in ids)
-    assert matrix.is_case("train-resnet18-synthetic-tiny-b16-ddp-m7-x2-cpu-fp32")
+    assert matrix.is_case("train-resnet18-synthetic-tiny-b17-ddp-m7-x2-cpu-fp32")
     assert not matrix.is_case("train-resnet18-synthetic-tiny-b16-ddp-x3-cpu-fp32")

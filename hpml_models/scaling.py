@@ -1,0 +1,110 @@
+"""The table of strategies: how each scales against one device that was measured in the same run."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hpml_models.types import Case
+
+HEADINGS = (
+    "step ms",
+    "items/s",
+    "speedup",
+    "strong",
+    "weak",
+    "skew",
+    "MiB/rank",  # parameters and optimizer state, on the rank that holds most
+    "of single",
+    "MB sent",  # by the rank that sends most, in one step
+    "bubble",  # mean over the ranks
+    "theory",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What one case gave: its median step over the launches, and what took effect."""
+
+    case: Case
+    step_ns: float
+    effective: Mapping[str, Any]
+
+    @property
+    def items_per_s(self) -> float:
+        """Samples that all devices together work through in a second."""
+        return self.case.batch / self.step_ns * 1e9
+
+    @property
+    def state_bytes(self) -> float | None:
+        """Parameters and optimizer state on the rank that holds most, if it was read back."""
+        held = [self.effective.get(f"{kind}_bytes") for kind in ("parameter", "optimizer")]
+        if None in held:
+            return None
+        by_rank = [kind if isinstance(kind, list) else [kind] for kind in held]
+        return float(sum(max(kind) for kind in by_rank))
+
+
+def lines(rows: Sequence[Row]) -> Iterator[str]:
+    """Give the table, a line each; cases that only differ in strategy and devices stand together.
+
+    Speedup is in throughput, against ``single`` with the same batch. Strong scaling efficiency is
+    speedup by device; weak scaling efficiency is the time of ``single`` with a device's part of
+    the batch by the time of all devices with all of it. What was not measured is a dash.
+    """
+    width = max(len(row.case.id) for row in rows)
+    yield f"{'':{width}}" + "".join(f"{heading:>11}" for heading in HEADINGS)
+    for row in sorted(
+        rows, key=lambda row: (_problem(row.case), row.case.batch, row.case.device_count)
+    ):
+        yield f"{row.case.id:{width}}" + "".join(f"{cell:>11}" for cell in _cells(row, rows))
+
+
+def _place(row: Row) -> tuple[Any, ...]:
+    """Give the order: of each problem first one device, then the others as they are listed."""
+    return _problem(row.case), row.case.batch, row.case.device_count, row.case.strategy != "single"
+
+
+def _problem(case: Case) -> tuple[str, str, str]:
+    return case.model, case.precision, case.data
+
+
+def _single(row: Row, rows: Iterable[Row], batch: float) -> Row | None:
+    """Find one device at work on the same problem, with a batch of this size."""
+    return next(
+        (
+            other
+            for other in rows
+            if (other.case.strategy, other.case.batch) == ("single", batch)
+            and other.case.micro_batches == 1
+            and _problem(other.case) == _problem(row.case)
+        ),
+        None,
+    )
+
+
+def _cells(row: Row, rows: Sequence[Row]) -> Iterator[str]:
+    single = _single(row, rows, row.case.batch)
+    part = _single(row, rows, row.case.batch / row.case.device_count)
+    speedup = row.items_per_s / single.items_per_s if single else None
+    state, alone = row.state_bytes, single.state_bytes if single else None
+    sent, bubbles = row.effective.get("sent_bytes"), row.effective.get("bubble")
+    yield f"{row.step_ns / 1e6:.2f}"
+    yield f"{row.items_per_s:.0f}"
+    yield _shown(speedup, "{:.2f}")
+    yield _shown(speedup and speedup / row.case.device_count, "{:.0%}")
+    yield _shown(part.step_ns / row.step_ns if part else None, "{:.0%}")
+    yield _shown(row.effective.get("skew_ns"), "{:.1%}", row.step_ns)
+    yield _shown(state, "{:.1f}", 2**20)
+    yield _shown(state and alone and state / alone, "{:.2f}")
+    yield _shown(None if sent is None else _largest(sent), "{:.2f}", 1e6)
+    yield _shown(bubbles and sum(bubbles) / len(bubbles), "{:.0%}")
+    yield _shown(row.effective.get("bubble_in_theory"), "{:.0%}")
+
+
+def _shown(value: float | None, form: str, unit: float = 1) -> str:
+    return "-" if value is None else form.format(value / unit)
+
+
+def _largest(sent: Mapping[str, int] | Sequence[Mapping[str, int]]) -> int:
+    by_rank = [sent] if isinstance(sent, Mapping) else sent
+    return max(sum(one.values()) for one in by_rank)

@@ -1,0 +1,82 @@
+"""The table of strategies: figures by hand, and nothing that was not measured."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hpml_models.bubble import BusyTime, bubble_of_1f1b, bubble_of_order
+from hpml_models.matrix import Setting, cases
+from hpml_models.scaling import HEADINGS, Row, lines
+
+SINGLE = next(
+    case
+    for case in cases("train", Setting(device="cpu", preset="tiny"))
+    if (case.model, case.strategy, case.precision) == ("resnet18", "single", "fp32")
+)
+
+
+def row(ms: float, **changes: Any) -> Row:
+    effective = changes.pop("effective", {})
+    return Row(case=replace(SINGLE, **changes), step_ns=ms * 1e6, effective=effective)
+
+
+def table(*rows: Row) -> dict[str, dict[str, str]]:
+    _, *found = lines(rows)
+    return {line.split()[0]: dict(zip(HEADINGS, line.split()[1:], strict=True)) for line in found}
+
+
+def test_efficiencies_are_against_one_device_of_the_same_run() -> None:
+    many = row(60, strategy="ddp", device_count=2, batch=32)
+    found = table(row(50), row(100, batch=32), many)[many.case.id]
+    assert found["speedup"] == "1.67"
+    assert found["strong"] == "83%"
+    assert found["weak"] == "83%"
+    assert found["items/s"] == "533"
+
+
+def test_what_was_not_measured_is_a_dash() -> None:
+    many = row(60, strategy="ddp", device_count=2)
+    assert set(table(many)[many.case.id].values()) == {"60.00", "267", "-"}
+
+
+def test_the_rank_that_holds_and_sends_most_counts() -> None:
+    held = {"parameter_bytes": 2**20, "optimizer_bytes": 3 * 2**20}
+    by_rank = {
+        "parameter_bytes": [2**20, 2**19],
+        "optimizer_bytes": [2**20, 2**20],
+        "sent_bytes": [{"send": 1_000_000}, {"send": 2_000_000, "allreduce_": 1}],
+        "bubble": [0.1, 0.3],
+        "bubble_in_theory": 0.2,
+    }
+    many = row(60, strategy="pipeline", device_count=2, effective=by_rank)
+    found = table(row(50, effective=held), many)[many.case.id]
+    assert found["MiB/rank"] == "2.0"
+    assert found["of single"] == "0.50"
+    assert found["MB sent"] == "2.00"
+    assert found["bubble"] == found["theory"] == "20%"
+
+
+@pytest.mark.parametrize(
+    ("stages", "micro_batches", "per_rank", "expected"),
+    [(1, 4, 1, 0), (2, 1, 1, 1 / 2), (4, 8, 1, 3 / 11), (2, 4, 2, 1 / 9)],
+)
+def test_the_bubble_in_theory(
+    stages: int, micro_batches: int, per_rank: int, expected: float
+) -> None:
+    assert bubble_of_1f1b(stages, micro_batches, per_rank) == pytest.approx(expected)
+
+
+def test_a_tables_bubble_is_its_empty_places() -> None:
+    assert bubble_of_order({0: ["F", "F", "B", None], 1: [None, "F", "B"]}) == 1 - 5 / 8
+
+
+def test_busy_time_is_what_is_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter([0, 10, 40, 50, 90, 100])  # step, chunk, what is left out, end of the step
+    monkeypatch.setattr("time.perf_counter_ns", lambda: next(ticks))
+    busy = BusyTime("cpu")
+    work, other = busy.timing(lambda: "done"), busy.leaving_out(lambda: None)
+    with busy.step():
+        assert work() == "done"
+        other()
+    assert busy.bubble() == pytest.approx(1 - 30 / 60)
