@@ -97,11 +97,20 @@ def _folder(text: str) -> str:
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker; refuse a launcher's ranks, which would each measure and record."""
     config.stash[ROWS] = []
+    config.args[:] = _narrowed(config.args)
     config.addinivalue_line("markers", "mode(name): what the cases of a test do: train, inference")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise pytest.UsageError(
             "started by a launcher (WORLD_SIZE is set): start pytest itself, it starts the ranks"
         )
+
+
+def _narrowed(arguments: list[str]) -> list[str]:
+    """Leave a folder out where a part of it is named too: `tox -e bench -- FILE` means the file."""
+    paths = {one: Path(one.partition("::")[0]).resolve() for one in arguments}
+    return [
+        one for one in arguments if not any(paths[one] in other.parents for other in paths.values())
+    ]
 
 
 def _setting(config: pytest.Config) -> matrix.Setting:

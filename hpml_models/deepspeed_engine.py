@@ -62,6 +62,8 @@ def set_up(rank: Rank) -> Any:
     with redirect_stdout(StringIO()):
         import deepspeed
 
+        # What a pipeline left in a module of DeepSpeed's would make a later engine its part.
+        deepspeed.utils.groups.mpu = None
         deepspeed.utils.logger.setLevel(logging.ERROR)
         deepspeed.init_distributed(dist.get_backend(), auto_mpi_discovery=False, verbose=False)
     return deepspeed

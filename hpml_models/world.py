@@ -9,6 +9,7 @@ import faulthandler
 import multiprocessing
 import os
 import shutil
+import signal
 import tempfile
 import threading
 import time
@@ -39,6 +40,7 @@ PRELOAD = [
 
 START_S = 120.0  # importing torch on a busy machine, then meeting
 STOP_S = 2.0
+STACK_SIGNAL = signal.SIGUSR1
 GRACE_S = 0.5  # how much later than its peers' errors a rank's death may be noticed
 
 
@@ -124,6 +126,7 @@ class World:
         self._folder.cleanup()
 
     def _start(self, context: Any, rank: Rank, timeout_s: float) -> None:
+        _stack_file(Path(self._folder.name), rank.index).touch()
         ours, theirs = context.Pipe()
         process = context.Process(
             target=_serve,
@@ -147,7 +150,8 @@ class World:
             if not ready:
                 late = ", ".join(map(str, waiting))
                 raise RankError(
-                    f"rank {late} of {self.size}: no answer in {timeout_s:g} s"
+                    f"rank {late} of {self.size}: no answer in {timeout_s:g} s\n"
+                    + "\n".join(self._stack_of(index) for index in waiting)
                 ) from TimeoutError()
             for index in waiting:
                 if self._pipes[index] in ready:
@@ -170,10 +174,24 @@ class World:
             raise RankError(f"rank {index} of {self.size} raised {summary}\n{details}") from error
         return answer
 
+    def _stack_of(self, index: int) -> str:
+        """Let a rank that hangs write down where it is; a rank that cannot even do that says so."""
+        written = _stack_file(Path(self._folder.name), index)
+        with suppress(ProcessLookupError):
+            os.kill(self._processes[index].pid, STACK_SIGNAL)
+        deadline = time.monotonic() + GRACE_S
+        while not (stack := written.read_text(encoding="utf-8")) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return f"rank {index} is here, innermost call first:\n{stack or '  it does not tell'}"
+
     def _death_of(self, index: int) -> RankError:
         self._processes[index].join(STOP_S)
         status = self._processes[index].exitcode
         return RankError(f"rank {index} of {self.size} died: exit status {status}")
+
+
+def _stack_file(folder: Path, index: int) -> Path:
+    return folder / f"stack-{index}"
 
 
 def device_of(device: Device, index: int) -> str:
@@ -184,6 +202,8 @@ def device_of(device: Device, index: int) -> str:
 def _serve(pipe: Connection, rank: Rank, store: Path, timeout_s: float) -> None:
     """Be a rank: meet the others, then do the jobs that come until the pipe closes."""
     faulthandler.enable()
+    stack = _stack_file(store.parent, rank.index).open("w", encoding="utf-8")
+    faulthandler.register(STACK_SIGNAL, file=stack, all_threads=False)
     threading.Thread(target=_leave_with_parent, args=(store.parent,), daemon=True).start()
     try:
         _answer(pipe, lambda: _meet(rank, store, timeout_s))

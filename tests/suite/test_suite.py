@@ -79,6 +79,12 @@ def test_an_axis_option_selects_the_cases_that_have_it_and_nothing_else(
     assert set(ids) == expected, output
 
 
+def test_a_file_is_taken_out_of_its_folder() -> None:
+    _, ids, _ = collect("--device=cpu", "benchmarks/test_kernels.py")
+    assert ids
+    assert not any(one.startswith(("train-", "inference-")) for one in ids)
+
+
 def test_batches_and_micro_batches_are_any_number() -> None:
     given = ("--strategy=ddp,pipeline", "--batch=24,48", "--micro-batches=6")
     _, ids, output = collect("--device=cpu", *given)
