@@ -5,10 +5,10 @@ No pytest here: ranks import this file.
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
-from math import inf
+from math import inf, sqrt
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,8 @@ class Problem:
     stages: int = 1
     variant: str = ""
     tied: bool = False
+    precision: str = "fp32"
+    extra: str = ""  # a layer in each block that strategies may differ in
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -79,7 +81,7 @@ class Problem:
 
     def build(self) -> nn.Module:
         generator = torch.Generator().manual_seed(self.seed)
-        links = [block(*ends, self.hidden) for ends in pairwise(self.widths)]
+        links = [self.block(*ends) for ends in pairwise(self.widths)]
         module = nn.Sequential(*links).to(self.torch_dtype)
         for parameter in module.parameters():
             nn.init.normal_(parameter, std=0.5, generator=generator)
@@ -87,19 +89,22 @@ class Problem:
             links[-1].up.weight = links[0].up.weight
         return module
 
+    def block(self, width_in: int, width_out: int) -> Any:
+        layers = OrderedDict[str, nn.Module](up=nn.Linear(width_in, self.hidden), act=nn.Tanh())
+        if self.extra == "batch_norm":
+            layers["norm"] = nn.BatchNorm1d(self.hidden)
+        if self.extra == "sync_batch_norm":
+            layers["norm"] = nn.SyncBatchNorm(self.hidden)
+        if self.extra == "dropout":
+            layers["dropout"] = nn.Dropout()
+        layers["down"] = nn.Linear(self.hidden, width_out)
+        return nn.Sequential(layers)
+
     def draw(self, batch: int, generator: torch.Generator) -> Batch:
         def normal(width: int) -> Tensor:
             return torch.randn(batch, width, generator=generator, dtype=self.torch_dtype)
 
         return Batch(normal(self.widths[0]), normal(self.widths[-1]))
-
-
-def block(width_in: int, width_out: int, hidden: int) -> Any:
-    return nn.Sequential(
-        OrderedDict(
-            up=nn.Linear(width_in, hidden), act=nn.Tanh(), down=nn.Linear(hidden, width_out)
-        )
-    )
 
 
 def tensor_plan(module: nn.Module) -> Mapping[str, Any]:
@@ -117,6 +122,7 @@ def train(rank: Rank, prepare: Prepare, problem: Problem, jitter_seed: int | Non
     the optimizer's state.
     """
     torch.set_num_threads(1)
+    torch.manual_seed(problem.seed)  # dropout draws from here
     generator = torch.Generator().manual_seed(problem.seed + 1)
     module = problem.build()
     batches = [problem.draw(problem.batch, generator) for _ in range(problem.steps)]
@@ -137,7 +143,7 @@ def task_of(problem: Problem, module: nn.Module, example: Tensor, rank: Rank) ->
     return Task(
         module=module,
         spec=problem.spec,
-        precision=PRECISIONS["fp32"],  # no autocast: the module's own dtype is used
+        precision=PRECISIONS[problem.precision],  # fp32: no autocast, the module's own dtype
         rank=rank,
         example=example,
         variant=problem.variant,
@@ -189,6 +195,15 @@ def worst_error(by_rank: Sequence[Arrays], problem: Problem, *, gradients: bool 
             allowed = 8 * max(floor, 4 * problem.unit_roundoff * largest)
             errors.append(_distance(value, expected[name]) / allowed)
     return max(errors)
+
+
+def precision_error(by_rank: Sequence[Arrays], problem: Problem) -> float:
+    """Return how far the parameters are from float32's on one device, in units of their norm."""
+    exact = on_one_device(replace(problem, precision="fp32"))
+    found = {name: value for one in by_rank for name, value in one.items()}
+    names = [name for name in exact if name.startswith("parameter")]
+    off = sum(float(((found[name] - exact[name]) ** 2).sum()) for name in names)
+    return sqrt(off / sum(float((exact[name] ** 2).sum()) for name in names))
 
 
 def _distance(one: NDArray[Any], other: NDArray[Any]) -> float:
