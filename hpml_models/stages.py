@@ -51,10 +51,18 @@ def cut(task: Task, count: int) -> list[Stage]:
     replicas = task.rank.world_size // task.stages
     size = max(1, len(task.example) // (replicas * task.micro_batches))
     bounds = balanced(costs(links, task.example[:size]), count)
+    check_nothing_is_tied([links[first:last] for first, last in pairwise([0, *bounds])])
     return [
         Stage(links[first:last], task.precision, task.rank.device)
         for first, last in pairwise([0, *bounds])
     ]
+
+
+def check_nothing_is_tied(groups: Sequence[Sequence[nn.Module]]) -> None:
+    """Raise ValueError if two groups of modules share a parameter: apart, it would become two."""
+    held = [{id(one) for module in group for one in module.parameters()} for group in groups]
+    if len(set().union(*held)) < sum(map(len, held)):
+        raise ValueError("weights that layers share cannot be cut apart: train it with replicas")
 
 
 def links_of(task: Task) -> list[nn.Module]:

@@ -1,1 +1,1 @@
-"""The data sets, one file each, ending in ``SPEC = DataSpec(...)``; and synthetic batches."""
+"""The data sets, one file each, ending in ``SPEC = DataSpec(...)``."""

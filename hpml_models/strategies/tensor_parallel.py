@@ -24,10 +24,13 @@ class TensorParallelTrainer(EagerTrainer):
         """Cut the module in place."""
         from torch.distributed.tensor.parallel import parallelize_module
 
+        from hpml_models.stages import check_nothing_is_tied
+
         assert task.spec.tensor_plan is not None  # noqa: S101  why_not refused it
         self._size = task.rank.world_size
         mesh = mesh_of(task.rank, shard=self._size)
         plan = dict(task.spec.tensor_plan(task.module))
+        check_nothing_is_tied([[task.module.get_submodule(name)] for name in plan])
         super().__init__(task, parallelize_module(task.module, mesh, plan))
 
     def make_optimizer(self) -> Any:

@@ -15,6 +15,8 @@ PROBLEM = Problem(
     widths=(3,) * 9, hidden=12, batch=12, steps=2, optimizer="sgd", seed=1, dtype="float64"
 )
 
+PIPELINE = replace(PROBLEM, stages=2, variant="1f1b", micro_batches=2)
+
 
 def deviation(worlds: Worlds, strategy: str, problem: Problem) -> float:
     prepare = registry.strategies()[strategy].prepare
@@ -49,3 +51,20 @@ def test_sync_batch_norm_refuses_the_cpu(worlds: Worlds) -> None:
     """On CUDA it would be one device's; here nobody can show it."""
     with pytest.raises(RankError, match="SyncBatchNorm"):
         deviation(worlds, "ddp", replace(PROBLEM, extra="sync_batch_norm"))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "problem", "says"),
+    [
+        ("pipeline", replace(PIPELINE, tied=True), "weights that layers share"),
+        ("tensor_parallel", replace(PROBLEM, tied=True), "weights that layers share"),
+        ("pipeline", replace(PIPELINE, widths=(3, 3)), "1 links cannot be cut into 2 stages"),
+        ("deepspeed_pipeline", replace(PIPELINE, clip_norm=0.5), "each stage's norm by itself"),
+        ("ddp", replace(PROBLEM, batch=1), "smaller than 2 replicas x 1 micro-batches"),
+    ],
+)
+def test_what_would_be_another_training_is_refused(
+    worlds: Worlds, strategy: str, problem: Problem, says: str
+) -> None:
+    with pytest.raises(RankError, match=says):
+        deviation(worlds, strategy, problem)
