@@ -32,36 +32,33 @@ class PipelineTrainer:
     def __init__(self, task: Task, schedule: str, stages_per_rank: int = 1) -> None:
         """Keep this rank's stages and let the rest of the model go."""
         self._spec, self._precision, self._rank = task.spec, task.precision, task.rank
-        self._clip_norm = task.clip_norm
-        ranks = task.stages
-        self.replicas = task.rank.world_size // ranks
-        self._replica, position = divmod(task.rank.index, ranks)
-        mesh = mesh_of(task.rank, replica=self.replicas, stage=ranks)
+        self._clip_norm, self._micro_batches = task.clip_norm, task.micro_batches
+        self.replicas = task.rank.world_size // task.stages
+        self._replica = task.rank.index // task.stages
+        mesh = mesh_of(task.rank, replica=self.replicas, stage=task.stages)
         self._stage_group = mesh.get_group("stage")
         self._replica_group = mesh.get_group("replica")
-        modules = cut(task, ranks * stages_per_rank)
-        self.stages = [
-            pipelining.PipelineStage(
-                modules[index],
-                index,
-                len(modules),
-                torch.device(task.rank.device),
-                group=self._stage_group,
-            )
-            for index in range(position, len(modules), ranks)
-        ]
+        self._busy, self._forwards, self._weight_per_term = BusyTime(task.rank.device), 0, 0.0
+        self.stages = self._make_stages(task, stages_per_rank)
         self.schedule = self._make_schedule(schedule, task.micro_batches)
-        self._busy = BusyTime(task.rank.device)
-        for stage in self.stages:
-            stage.submod.register_forward_hook(self._count)
-            for name in ("forward_one_chunk", "backward_one_chunk", "backward_weight_one_chunk"):
-                setattr(stage, name, self._busy.timing(getattr(stage, name)))
-        self._forwards = 0
-        self._micro_batches = task.micro_batches
         self._model_bytes = sum(parameter.nbytes for parameter in task.module.parameters())
         self.own = _own_parameters(task.module, [stage.submod for stage in self.stages])
         self.optimizer = task.spec.optimizer(self.own.values())
-        self._weight_per_term = 0.0
+
+    def _make_stages(self, task: Task, per_rank: int) -> list[pipelining.PipelineStage]:
+        modules = cut(task, task.stages * per_rank)
+        place, device = task.rank.index % task.stages, torch.device(task.rank.device)
+        stages = [
+            pipelining.PipelineStage(
+                modules[index], index, len(modules), device, group=self._stage_group
+            )
+            for index in range(place, len(modules), task.stages)
+        ]
+        for stage in stages:
+            stage.submod.register_forward_hook(self._count)
+            for name in ("forward_one_chunk", "backward_one_chunk", "backward_weight_one_chunk"):
+                setattr(stage, name, self._busy.timing(getattr(stage, name)))
+        return stages
 
     def _make_schedule(self, name: str, count: int) -> Any:
         made = getattr(pipelining, name)

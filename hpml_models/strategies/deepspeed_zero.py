@@ -99,7 +99,10 @@ class DeepSpeedZeroTrainer:
         state = self.engine.optimizer.optimizer.state
         kept = [value for one in state.values() for value in one.values()]
         return {
-            "parameter_bytes": sum(value.nbytes for value in self._task.module.parameters()),
+            "parameter_bytes": sum(
+                getattr(value, "ds_tensor", value).nbytes  # stage 3 leaves the shard there
+                for value in self._task.module.parameters()
+            ),
             "optimizer_bytes": sum(one.nbytes for one in kept if getattr(one, "ndim", 0) > 0),
         }
 
