@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from hpml_models.types import Case
@@ -51,21 +52,27 @@ def lines(rows: Sequence[Row]) -> Iterator[str]:
     speedup by device; weak scaling efficiency is the time of ``single`` with a device's part of
     the batch by the time of all devices with all of it. What was not measured is a dash.
     """
-    width = max(len(row.case.id) for row in rows)
-    yield f"{'':{width}}" + "".join(f"{heading:>11}" for heading in HEADINGS)
-    for row in sorted(
-        rows, key=lambda row: (_problem(row.case), row.case.batch, row.case.device_count)
-    ):
-        yield f"{row.case.id:{width}}" + "".join(f"{cell:>11}" for cell in _cells(row, rows))
+    ordered = sorted(rows, key=_place)
+    width = max(len(_label(row.case)) for row in rows)
+    for problem, same in groupby(ordered, key=lambda row: _problem(row.case)):
+        yield ", ".join(problem)
+        yield f"{'':{width}}" + "".join(f"{heading:>11}" for heading in HEADINGS)
+        for row in same:
+            yield f"{_label(row.case):{width}}" + "".join(f"{one:>11}" for one in _cells(row, rows))
+
+
+def _label(case: Case) -> str:
+    return f"b{case.batch} {case.way}"
 
 
 def _place(row: Row) -> tuple[Any, ...]:
     """Give the order: of each problem first one device, then the others as they are listed."""
-    return _problem(row.case), row.case.batch, row.case.device_count, row.case.strategy != "single"
+    case = row.case
+    return _problem(case), case.batch, case.device_count, case.strategy != "single"
 
 
-def _problem(case: Case) -> tuple[str, str, str]:
-    return case.model, case.precision, case.data
+def _problem(case: Case) -> tuple[str, ...]:
+    return case.model, case.data, case.preset, case.device, case.precision
 
 
 def _single(row: Row, rows: Iterable[Row], batch: float) -> Row | None:

@@ -118,15 +118,23 @@ class Case:
             self.data,
             self.preset,
             f"b{self.batch}",
+            self.way,
+            self.device,
+            self.precision,
+            self.runtime if self.runtime != "eager" else "",
+            self.quantization if self.quantization != "none" else "",
+        ]
+        return "-".join(word for word in words if word)
+
+    @property
+    def way(self) -> str:
+        """The part of the id that says how the work is shared out."""
+        words = [
             self.strategy,
             self.variant,
             f"s{self.stages}" if self.stages not in (1, self.device_count) else "",
             f"m{self.micro_batches}" if self.micro_batches > 1 else "",
             f"x{self.device_count}",
-            self.device,
-            self.precision,
-            self.runtime if self.runtime != "eager" else "",
-            self.quantization if self.quantization != "none" else "",
         ]
         return "-".join(word for word in words if word)
 

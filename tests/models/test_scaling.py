@@ -22,13 +22,15 @@ def row(ms: float, **changes: Any) -> Row:
 
 
 def table(*rows: Row) -> dict[str, dict[str, str]]:
-    _, *found = lines(rows)
-    return {line.split()[0]: dict(zip(HEADINGS, line.split()[1:], strict=True)) for line in found}
+    """The cells by batch and way, of rows that are all of one problem."""
+    _, _, *found = lines(rows)
+    cut = [line.split() for line in found]
+    return {" ".join(one[:2]): dict(zip(HEADINGS, one[2:], strict=True)) for one in cut}
 
 
 def test_efficiencies_are_against_one_device_of_the_same_run() -> None:
     many = row(60, strategy="ddp", device_count=2, batch=32)
-    found = table(row(50), row(100, batch=32), many)[many.case.id]
+    found = table(row(50), row(100, batch=32), many)["b32 ddp-x2"]
     assert found["speedup"] == "1.67"
     assert found["strong"] == "83%"
     assert found["weak"] == "83%"
@@ -37,7 +39,7 @@ def test_efficiencies_are_against_one_device_of_the_same_run() -> None:
 
 def test_what_was_not_measured_is_a_dash() -> None:
     many = row(60, strategy="ddp", device_count=2)
-    assert set(table(many)[many.case.id].values()) == {"60.00", "267", "-"}
+    assert set(table(many)["b16 ddp-x2"].values()) == {"60.00", "267", "-"}
 
 
 def test_the_rank_that_holds_and_sends_most_counts() -> None:
@@ -50,11 +52,19 @@ def test_the_rank_that_holds_and_sends_most_counts() -> None:
         "bubble_in_theory": 0.2,
     }
     many = row(60, strategy="pipeline", device_count=2, effective=by_rank)
-    found = table(row(50, effective=held), many)[many.case.id]
+    found = table(row(50, effective=held), many)["b16 pipeline-x2"]
     assert found["MiB/rank"] == "2.0"
     assert found["of single"] == "0.50"
     assert found["MB sent"] == "2.00"
     assert found["bubble"] == found["theory"] == "20%"
+
+
+def test_one_device_comes_first_and_each_problem_has_its_heading() -> None:
+    bf16 = row(40, precision="bf16")
+    printed = list(lines([row(60, strategy="ddp", device_count=1), bf16, row(50)]))
+    assert printed[0] == "resnet18, synthetic, tiny, cpu, bf16"
+    assert printed[3] == "resnet18, synthetic, tiny, cpu, fp32"
+    assert [line.split()[1] for line in printed[5:]] == ["single-x1", "ddp-x1"]
 
 
 @pytest.mark.parametrize(
