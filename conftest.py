@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import warnings
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, get_args
@@ -11,7 +12,7 @@ import pytest
 from hpml_kernels import step as kernel_step
 from hpml_kernels.registry import kernels
 from hpml_models import loading, matrix, registry, scaling
-from hpml_models.hardware import resolve_device
+from hpml_models.hardware import is_oversubscribed, resolve_device
 from hpml_models.precision import PRECISIONS
 from hpml_models.scaling import Row
 from hpml_models.types import Case, Mode, PresetName
@@ -242,6 +243,8 @@ def case(  # noqa: PLR0913  one argument per axis
     )
     if reason := matrix.why_not(made):
         pytest.skip(reason)
+    if is_oversubscribed(made):
+        warnings.warn(f"{made.id}: more ranks than cores, they take turns", stacklevel=1)
     return made
 
 

@@ -1,6 +1,7 @@
 """What this machine has, found without importing torch where it can be."""
 
 import ctypes
+import os
 from functools import cache
 from typing import get_args
 
@@ -27,6 +28,11 @@ def resolve_device(name: str) -> Device:
     if name == "auto":
         return "cuda" if cuda_device_count() else "cpu"
     return next(device for device in get_args(Device) if device == name)
+
+
+def is_oversubscribed(case: Case) -> bool:
+    """Say whether a case has more ranks than there are cores for them: they will take turns."""
+    return case.device == "cpu" and case.device_count > len(os.sched_getaffinity(0))
 
 
 def why_no_hardware(case: Case) -> str | None:

@@ -58,7 +58,9 @@ def lines(rows: Sequence[Row]) -> Iterator[str]:
         yield ", ".join(problem)
         yield f"{'':{width}}" + "".join(f"{heading:>11}" for heading in HEADINGS)
         for row in same:
-            yield f"{_label(row.case):{width}}" + "".join(f"{one:>11}" for one in _cells(row, rows))
+            note = "  oversubscribed" if row.effective.get("oversubscribed") else ""
+            cells = "".join(f"{one:>11}" for one in _cells(row, rows))
+            yield f"{_label(row.case):{width}}{cells}{note}"
 
 
 def _label(case: Case) -> str:

@@ -9,6 +9,7 @@ from hpml_models import registry
 from hpml_models.build import build_batches, build_module
 from hpml_models.clocks import clock_for
 from hpml_models.evidence import traffic
+from hpml_models.hardware import is_oversubscribed
 from hpml_models.inference import build_predictor
 from hpml_models.matrix import spec_of
 from hpml_models.precision import PRECISIONS, check_output_dtypes, output_dtypes
@@ -53,7 +54,7 @@ def set_up_numerics() -> None:
     torch.backends.cudnn.benchmark = True
 
 
-def environment() -> dict[str, Any]:
+def environment(case: Case) -> dict[str, Any]:
     """Read back what the process computes with."""
     import torch
 
@@ -61,6 +62,7 @@ def environment() -> dict[str, Any]:
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "tf32": torch.backends.cuda.matmul.allow_tf32,
+        "oversubscribed": is_oversubscribed(case),
     }
 
 
@@ -86,7 +88,7 @@ def _training_step(rank: Rank, case: Case) -> LocalStep:
         run=lambda: trainer.step(next(upcoming)),
         clock=clock_for(rank, in_world=strategy.needs_world),
         items_per_step=trainer.samples(shares[0]),
-        effective={**environment(), **proof, **strategy.proof(trainer, rank, sent)},
+        effective={**environment(case), **proof, **strategy.proof(trainer, rank, sent)},
         rank=rank,
     )
 
@@ -119,6 +121,6 @@ def _inference_step(rank: Rank, case: Case) -> LocalStep:
         run=lambda: predict(next(upcoming).inputs),
         clock=clock_for(rank, in_world=False),
         items_per_step=len(batches[0]),
-        effective={**environment(), **proof},
+        effective={**environment(case), **proof},
         rank=rank,
     )

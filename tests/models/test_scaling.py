@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from hpml_models.bubble import BusyTime, bubble_of_1f1b, bubble_of_order
+from hpml_models.hardware import is_oversubscribed
 from hpml_models.matrix import Setting, cases
 from hpml_models.scaling import HEADINGS, Row, lines
 
@@ -65,6 +66,15 @@ def test_one_device_comes_first_and_each_problem_has_its_heading() -> None:
     assert printed[0] == "resnet18, synthetic, tiny, cpu, bf16"
     assert printed[3] == "resnet18, synthetic, tiny, cpu, fp32"
     assert [line.split()[1] for line in printed[5:]] == ["single-x1", "ddp-x1"]
+
+
+def test_ranks_that_share_cores_are_marked() -> None:
+    shared = row(60, strategy="ddp", device_count=64, effective={"oversubscribed": True})
+    *_, last = lines([row(50), shared])
+    assert last.endswith("oversubscribed")
+    assert is_oversubscribed(replace(SINGLE, device_count=4096))
+    assert not is_oversubscribed(SINGLE)
+    assert not is_oversubscribed(replace(SINGLE, device="cuda", device_count=4096))
 
 
 @pytest.mark.parametrize(
