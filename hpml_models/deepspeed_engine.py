@@ -6,14 +6,19 @@ from collections.abc import Mapping
 from contextlib import redirect_stdout
 from importlib.util import find_spec
 from io import StringIO
+from shutil import which
 from typing import Any
 
-from hpml_models.types import Rank, Task
+from hpml_models.types import Device, Rank, Task
 
 
-def why_not_deepspeed() -> str | None:
+def why_not_deepspeed(device: Device) -> str | None:
     """Return why DeepSpeed cannot be used here, None if it can; it is not imported."""
-    return None if find_spec("deepspeed") else "DeepSpeed is not installed (pip install deepspeed)"
+    if not find_spec("deepspeed"):
+        return "DeepSpeed is not installed (pip install deepspeed)"
+    if device == "cpu" and not which(os.environ.get("CXX", "c++")):
+        return "DeepSpeed builds an operator when it first runs on a CPU: there is no C++ compiler"
+    return None
 
 
 def initialize(task: Task, module: Any, parameters: Any, **config: Any) -> Any:

@@ -74,7 +74,7 @@ def worlds() -> Iterator[Callable[[int], World]]:
 
     def world_of(size: int) -> World:
         if size not in standing or not standing[size].is_open:
-            standing[size] = World(size, timeout_s=60)
+            standing[size] = World(size, timeout_s=180)  # DeepSpeed may have to build first
         return standing[size]
 
     yield world_of

@@ -26,7 +26,7 @@ class DeepSpeedPipeline(Strategy):
 
     def why_not(self, spec: ModelSpec, case: Case) -> str | None:
         """Refuse what cannot be cut, micro-batches that are too few, and a missing DeepSpeed."""
-        return why_not_deepspeed() or why_not_stages(spec, case)
+        return why_not_deepspeed(case.device) or why_not_stages(spec, case)
 
     def prepare(self, task: Task) -> Trainer:
         """Keep this rank's stage."""

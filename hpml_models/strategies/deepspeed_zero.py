@@ -115,7 +115,7 @@ class DeepSpeedZero(Strategy):
 
     def why_not(self, spec: ModelSpec, case: Case) -> str | None:  # noqa: ARG002  fits every model
         """Refuse only where DeepSpeed is missing or a rank would be without work."""
-        return why_not_deepspeed() or why_not_shared(
+        return why_not_deepspeed(case.device) or why_not_shared(
             case.batch, case.device_count, case.micro_batches
         )
 

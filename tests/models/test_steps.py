@@ -9,7 +9,7 @@ from faults import Unreduced
 from torch import nn
 
 from hpml_gate.measure import time_block
-from hpml_models import matrix, registry
+from hpml_models import deepspeed_engine, matrix, registry
 from hpml_models.build import build_module
 from hpml_models.inference import check_outputs
 from hpml_models.matrix import Setting, spec_of, why_not
@@ -213,3 +213,15 @@ def test_a_batch_smaller_than_the_world_is_a_reason() -> None:
     case = replace(TRAINING[0], strategy="ddp", batch=3, device_count=4)
     reason = "batch 3 is smaller than 4 replicas x 1 micro-batches"
     assert why_not(case) == f"unsupported: {reason}"
+
+
+@pytest.mark.parametrize("strategy", ["deepspeed_zero", "deepspeed_pipeline"])
+def test_a_missing_deepspeed_or_compiler_is_a_reason(
+    monkeypatch: pytest.MonkeyPatch, strategy: str
+) -> None:
+    case = next(case for case in TRAINING if case.strategy == strategy)
+    assert why_not(case) is None
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert "there is no C++ compiler" in str(why_not(case))
+    monkeypatch.setattr(deepspeed_engine, "find_spec", lambda _: None)
+    assert why_not(case) == "unsupported: DeepSpeed is not installed (pip install deepspeed)"
