@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hpml_models.bubble import BusyTime, bubble_of_1f1b
 from hpml_models.deepspeed_engine import initialize, set_up
-from hpml_models.evidence import held, total_over_ranks
+from hpml_models.evidence import held, spread_over_ranks, total_over_ranks
 from hpml_models.precision import autocast
 from hpml_models.sharing import micro_batches
 from hpml_models.stages import cut
@@ -41,11 +41,12 @@ class DeepSpeedPipelineTrainer:
         self._replicas = task.rank.world_size // task.stages
         self._names = {id(value): name for name, value in task.module.named_parameters()}
         self._model_bytes = sum(value.nbytes for value in task.module.parameters())
-        self._whole_terms = 1
+        self._whole_terms = 1.0
         self.engine = self._initialize(task)
         own = [(self._names[id(value)], value) for value in self.engine.module.parameters()]
         self.own = dict(own)
-        self._busy = BusyTime(task.rank.device)
+        self._busy, self._forwards = BusyTime(task.rank.device), 0
+        self.engine.module.register_forward_hook(self._count)
         self._time_chunks()
 
     def _time_chunks(self) -> None:
@@ -55,11 +56,16 @@ class DeepSpeedPipelineTrainer:
         ways = {
             schedule.ForwardPass: self._busy.timing,
             schedule.BackwardPass: self._busy.timing,
+            schedule.ReduceGrads: self._busy.leaving_out,
+            schedule.ReduceTiedGrads: self._busy.leaving_out,
             schedule.OptimizerStep: self._busy.leaving_out,
         }
         instructions = self.engine._INSTRUCTION_MAP  # noqa: SLF001  it has no other hooks
         timed = {kind: way(instructions[kind]) for kind, way in ways.items()}
         self.engine._INSTRUCTION_MAP = {**instructions, **timed}  # noqa: SLF001  as above
+
+    def _count(self, *_: object) -> None:
+        self._forwards += 1
 
     def _initialize(self, task: Task) -> Any:
         if task.clip_norm is not None:
@@ -105,9 +111,9 @@ class DeepSpeedPipelineTrainer:
 
     def step(self, parts: list[Part]) -> Tensor:
         """Run the engine's schedule; every rank is told the whole loss, and returns its part."""
-        first = parts[0]
-        terms = self._task.spec.terms(first.batch.targets)
-        self._whole_terms = round(terms / first.weight) if first.weight else 1
+        terms = sum(self._task.spec.terms(part.batch.targets) for part in parts)
+        self._whole_terms = terms / sum(part.weight for part in parts)
+        self._forwards = 0
         with self._busy.step():
             loss = self.engine.train_batch(data_iter=iter([tuple(part.batch) for part in parts]))
         return torch.as_tensor(loss).detach() / self._task.rank.world_size
@@ -125,14 +131,20 @@ class DeepSpeedPipelineTrainer:
             "stages": [self.engine.stage_id],
             "replicas": self.engine.dp_world_size,
             "micro_batches": self.engine.micro_batches,
+            "forwards_of_step": self._forwards,
+            "replicas_differ_by": spread_over_ranks(
+                self.own.values(), self.engine.grid.get_data_parallel_group()
+            ),
             "bubble": self._busy.bubble(),
             "bubble_in_theory": bubble_of_1f1b(self.engine.num_stages, self.engine.micro_batches),
         }
         everywhere = total_over_ranks(facts["parameter_bytes"])
         asked = (self._task.stages, self._replicas, self._task.micro_batches)
-        found = (facts["stages_of_model"], facts["replicas"], facts["micro_batches"])
+        found = (facts["stages_of_model"], facts["replicas"], facts["forwards_of_step"])
         if asked != found or everywhere != self._replicas * self._model_bytes:
             raise Incorrect(f"deepspeed_pipeline did not take effect: {facts}, {everywhere} bytes")
-        if facts["world_size"] != rank.world_size or not sum(traffic.values()):
-            raise Incorrect(f"deepspeed_pipeline exchanged nothing: {dict(traffic)}, {facts}")
+        if facts["world_size"] != rank.world_size or not traffic.get("send"):
+            raise Incorrect(f"deepspeed_pipeline handed nothing on: {dict(traffic)}, {facts}")
+        if facts["replicas_differ_by"] != 0:
+            raise Incorrect(f"replicas of deepspeed_pipeline do not meet: {facts}")
         return facts

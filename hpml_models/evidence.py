@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import torch.distributed as dist
     from torch import Tensor, nn
 
 State = Mapping[Any, Mapping[str, Any]]  # what an optimizer keeps of each parameter
@@ -99,13 +100,15 @@ def local(tensor: "Tensor") -> "Tensor":
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
-def spread_over_ranks(tensors: "Iterable[Tensor]") -> float:
-    """Return the largest difference of any element between any two ranks."""
+def spread_over_ranks(
+    tensors: "Iterable[Tensor]", group: "dist.ProcessGroup | None" = None
+) -> float:
+    """Return the largest difference of any element between any two ranks of a group, or of all."""
     import torch
     import torch.distributed as dist
 
     flat = torch.cat([tensor.detach().flatten() for tensor in tensors])
     largest, smallest = flat.clone(), flat.clone()
-    dist.all_reduce(largest, dist.ReduceOp.MAX)
-    dist.all_reduce(smallest, dist.ReduceOp.MIN)
+    dist.all_reduce(largest, dist.ReduceOp.MAX, group=group)
+    dist.all_reduce(smallest, dist.ReduceOp.MIN, group=group)
     return float((largest - smallest).abs().max())

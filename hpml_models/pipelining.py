@@ -13,7 +13,7 @@ from torch.distributed import pipelining
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from hpml_models.bubble import BusyTime, bubble_of_1f1b, bubble_of_order
-from hpml_models.evidence import held, total_over_ranks
+from hpml_models.evidence import held, spread_over_ranks, total_over_ranks
 from hpml_models.meshes import mesh_of
 from hpml_models.precision import autocast
 from hpml_models.sharing import micro_batches
@@ -146,6 +146,7 @@ class PipelineTrainer:
             "stages": [stage.stage_index for stage in self.stages],
             "stages_of_model": self.stages[0].num_stages,
             "replicas": self.replicas,
+            "replicas_differ_by": spread_over_ranks(self.own.values(), self._replica_group),
             "micro_batches": self._micro_batches,
             "forwards_of_step": self._forwards,
             "bubble": self._busy.bubble(),
@@ -158,9 +159,10 @@ class PipelineTrainer:
                 f"the pipeline did not take effect: {facts}, {everywhere} bytes of parameters on "
                 f"all ranks, {self._model_bytes} of the model"
             )
-        has_sent = self.is_last or sum(traffic.values()) > 0
-        if facts["world_size"] != rank.world_size or not has_sent:
+        if facts["world_size"] != rank.world_size or not traffic.get("send"):
             raise Incorrect(f"the pipeline handed nothing on: {dict(traffic)}, {facts}")
+        if facts["replicas_differ_by"] != 0:
+            raise Incorrect(f"replicas of the pipeline do not meet: {facts}")
         return facts
 
     def snapshot(self) -> Snapshot:

@@ -20,7 +20,7 @@ IMAGE = (3, 32, 32)  # channels, height, width
 LABELS = 10
 
 
-def spec(name: str, *, parameter_count: int) -> ModelSpec:
+def spec(name: str, *, blocks: int, parameter_count: int) -> ModelSpec:
     """Describe one of torchvision's ResNets."""
 
     def build() -> "nn.Module":
@@ -41,6 +41,7 @@ def spec(name: str, *, parameter_count: int) -> ModelSpec:
         loss=mean_cross_entropy,
         optimizer=optimizer,
         chain=chain,
+        links=lambda: blocks + 2,
         parameter_count=lambda: parameter_count,
     )
 

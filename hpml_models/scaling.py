@@ -38,11 +38,15 @@ class Row:
     @property
     def state_bytes(self) -> float | None:
         """Parameters and optimizer state on the rank that holds most, if it was read back."""
-        held = [self.effective.get(f"{kind}_bytes") for kind in ("parameter", "optimizer")]
-        if None in held:
-            return None
-        by_rank = [kind if isinstance(kind, list) else [kind] for kind in held]
-        return float(sum(max(kind) for kind in by_rank))
+        kinds = [self.by_rank(f"{kind}_bytes") for kind in ("parameter", "optimizer")]
+        return max(map(sum, zip(*kinds, strict=True)), default=None)
+
+    def by_rank(self, fact: str) -> list[Any]:
+        """Return a fact for each rank, none if it was not read back: equal facts stand once."""
+        found = self.effective.get(fact)
+        if found is None:
+            return []
+        return found if isinstance(found, list) else [found] * self.case.device_count
 
 
 def lines(rows: Sequence[Row]) -> Iterator[str]:
@@ -96,7 +100,7 @@ def _cells(row: Row, rows: Sequence[Row]) -> Iterator[str]:
     part = _single(row, rows, row.case.batch / row.case.device_count)
     speedup = row.items_per_s / single.items_per_s if single else None
     state, alone = row.state_bytes, single.state_bytes if single else None
-    sent, bubbles = row.effective.get("sent_bytes"), row.effective.get("bubble")
+    sent, bubbles = row.by_rank("sent_bytes"), row.by_rank("bubble")
     yield f"{row.step_ns / 1e6:.2f}"
     yield f"{row.items_per_s:.0f}"
     yield _shown(speedup, "{:.2f}")
@@ -105,15 +109,10 @@ def _cells(row: Row, rows: Sequence[Row]) -> Iterator[str]:
     yield _shown(row.effective.get("skew_ns"), "{:.1%}", row.step_ns)
     yield _shown(state, "{:.1f}", 2**20)
     yield _shown(state and alone and state / alone, "{:.2f}")
-    yield _shown(None if sent is None else _largest(sent), "{:.2f}", 1e6)
-    yield _shown(bubbles and sum(bubbles) / len(bubbles), "{:.0%}")
+    yield _shown(max((sum(one.values()) for one in sent), default=None), "{:.2f}", 1e6)
+    yield _shown(sum(bubbles) / len(bubbles) if bubbles else None, "{:.0%}")
     yield _shown(row.effective.get("bubble_in_theory"), "{:.0%}")
 
 
 def _shown(value: float | None, form: str, unit: float = 1) -> str:
     return "-" if value is None else form.format(value / unit)
-
-
-def _largest(sent: Mapping[str, int] | Sequence[Mapping[str, int]]) -> int:
-    by_rank = [sent] if isinstance(sent, Mapping) else sent
-    return max(sum(one.values()) for one in by_rank)

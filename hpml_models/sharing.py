@@ -22,10 +22,8 @@ def micro_batches(
 
     Raises ValueError if there are fewer samples than micro-batches in all.
     """
-    if len(batch) < replicas * count:
-        raise ValueError(
-            f"batch {len(batch)} is smaller than {replicas} replicas x {count} micro-batches"
-        )
+    if reason := why_not_shared(len(batch), replicas, count):
+        raise ValueError(reason)
     own = [tensor.tensor_split(replicas)[replica] for tensor in batch]
     whole = terms(batch.targets)
     cut = zip(*(tensor.tensor_split(count) for tensor in own), strict=True)
@@ -46,10 +44,20 @@ def whole_or_halves(device_count: int) -> tuple[int, ...]:
     return (device_count, device_count // 2) if has_halves else (device_count,)
 
 
-def why_not_stages(spec: ModelSpec, case: Case) -> str | None:
-    """Return why a pipeline cannot run a case, None if it can."""
-    if spec.chain is None:
+def why_not_cut(spec: ModelSpec, case: Case, stages: int) -> str | None:
+    """Return why a model cannot be cut into so many stages, None if it can."""
+    if spec.links is None:
         return f"{spec.name} does not say where it may be cut (chain)"
+    links = spec.links(**spec.presets[case.preset].options)
+    if stages > links:
+        return f"a chain of {links} links cannot be cut into {stages} stages"
+    return None
+
+
+def why_not_stages(spec: ModelSpec, case: Case, stages_per_rank: int = 1) -> str | None:
+    """Return why a pipeline cannot run a case, None if it can."""
+    if reason := why_not_cut(spec, case, case.stages * stages_per_rank):
+        return reason
     replicas = case.device_count // case.stages
     if case.batch % (replicas * case.micro_batches):
         return (

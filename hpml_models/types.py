@@ -70,6 +70,7 @@ class ModelSpec:
     terms: "Callable[[Tensor], int]" = len
     is_symbolic: bool = True  # whether torch.fx can follow its forward pass without running it
     chain: Chain | None = None
+    links: Callable[..., int] | None = None  # (**options): how many the chain has
     tensor_plan: "Callable[[nn.Module], Mapping[str, Any]] | None" = None  # to ParallelStyles
     parameter_count: Callable[..., int] | None = None  # (**options): published, or by hand
 

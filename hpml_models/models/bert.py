@@ -100,6 +100,7 @@ SPEC = ModelSpec(
     loss=mean_cross_entropy,
     optimizer=optimizer,
     chain=lambda module: list(module.children()),
+    links=lambda *, layers, **_: layers + 2,
     tensor_plan=tensor_plan,
     parameter_count=parameter_count,
 )

@@ -2,4 +2,4 @@
 
 from hpml_models import resnet
 
-SPEC = resnet.spec("resnet18", parameter_count=11_689_512)
+SPEC = resnet.spec("resnet18", blocks=8, parameter_count=11_689_512)

@@ -2,4 +2,4 @@
 
 from hpml_models import resnet
 
-SPEC = resnet.spec("resnet50", parameter_count=25_557_032)
+SPEC = resnet.spec("resnet50", blocks=16, parameter_count=25_557_032)

@@ -106,6 +106,7 @@ SPEC = ModelSpec(
     terms=terms,
     optimizer=optimizer,
     chain=chain,
+    links=lambda *, layers, **_: 2 * layers + 3,
     tensor_plan=tensor_plan,
     parameter_count=parameter_count,
 )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from hpml_models.deepspeed_engine import initialize, why_not_deepspeed
-from hpml_models.evidence import total_over_ranks
+from hpml_models.evidence import held_bytes, total_over_ranks
 from hpml_models.precision import autocast
 from hpml_models.sharing import micro_batches, why_not_shared
 from hpml_models.types import (
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 STAGES = {"zero1": 1, "zero2": 2, "zero3": 3}
+PADDED = 1.5  # shards are padded to equal lengths; whole copies would be at least twice as much
 
 
 class DeepSpeedZeroTrainer:
@@ -36,12 +37,14 @@ class DeepSpeedZeroTrainer:
         """Hand the module to the engine."""
         self._task = task
         self._names = {id(value): name for name, value in task.module.named_parameters()}
+        self.model_bytes = sum(value.nbytes for value in task.module.parameters())
+        self.stage = STAGES[task.variant]
         self.engine = initialize(
             task,
             task.module,
             list(task.module.parameters()),
             zero_optimization={
-                "stage": STAGES[task.variant],
+                "stage": self.stage,
                 # The default keeps parameters below 100,000 elements whole, which is all of a
                 # small model.
                 "stage3_param_persistence_threshold": 0,
@@ -95,16 +98,14 @@ class DeepSpeedZeroTrainer:
         return [key for key, value in state.items() if getattr(value, "ndim", 0) > 0]
 
     def held_bytes(self) -> dict[str, int]:
-        """Count what this rank keeps of parameters, and of the optimizer's state."""
+        """Count what this rank keeps: of parameters, and of the optimizer with its float32 copy."""
         state = self.engine.optimizer.optimizer.state
-        kept = [value for one in state.values() for value in one.values()]
-        return {
-            "parameter_bytes": sum(
-                getattr(value, "ds_tensor", value).nbytes  # stage 3 leaves the shard there
-                for value in self._task.module.parameters()
-            ),
-            "optimizer_bytes": sum(one.nbytes for one in kept if getattr(one, "ndim", 0) > 0),
-        }
+        shards = [  # stage 3 leaves a parameter's shard there
+            getattr(value, "ds_tensor", value) for value in self._task.module.parameters()
+        ]
+        held = held_bytes(shards, state)
+        copies = sum(key.nbytes for key in state)
+        return {**held, "optimizer_bytes": held["optimizer_bytes"] + copies, "copy_bytes": copies}
 
 
 class DeepSpeedZero(Strategy):
@@ -124,19 +125,30 @@ class DeepSpeedZero(Strategy):
         return DeepSpeedZeroTrainer(task)
 
     def proof(self, trainer: Trainer, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
-        """Read the stage back from the engine; check that no rank keeps all of the state."""
+        """Read the stage back from the engine; check that its state is held in shards."""
         assert isinstance(trainer, DeepSpeedZeroTrainer)  # noqa: S101  prepared above
         facts = {
             "world_size": trainer.engine.world_size,
             "zero_stage": trainer.engine.zero_optimization_stage(),
             **trainer.held_bytes(),
         }
-        whole = total_over_ranks(facts["optimizer_bytes"])
-        if facts["world_size"] != rank.world_size or facts["optimizer_bytes"] >= whole:
+        if (facts["world_size"], facts["zero_stage"]) != (rank.world_size, trainer.stage):
             raise Incorrect(f"deepspeed_zero did not take effect: {facts}")
+        self._check_shards(trainer, facts)
         if not sum(traffic.values()):
             raise Incorrect("deepspeed_zero did not take effect: its ranks exchanged nothing")
-        return {**facts, "optimizer_bytes_of_all_ranks": whole}
+        return facts
+
+    def _check_shards(self, trainer: DeepSpeedZeroTrainer, facts: Mapping[str, Any]) -> None:
+        """Check that ranks keep one copy together, and in stage 3 one set of parameters."""
+        kinds = ["copy_bytes", *(["parameter_bytes"] if trainer.stage == STAGES["zero3"] else [])]
+        for kind in kinds:
+            everywhere = total_over_ranks(facts[kind])
+            if not trainer.model_bytes <= everywhere <= PADDED * trainer.model_bytes:
+                raise Incorrect(
+                    f"deepspeed_zero did not take effect: {everywhere} {kind} on all ranks, "
+                    f"the model has {trainer.model_bytes}"
+                )
 
 
 STRATEGY = DeepSpeedZero()

@@ -7,6 +7,7 @@ pipelines are measured against.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from hpml_models.sharing import why_not_cut
 from hpml_models.types import Case, ModelSpec, Rank, Strategy, Task, Trainer
 
 if TYPE_CHECKING:
@@ -24,11 +25,9 @@ class ModelParallel(Strategy):
 
     def why_not(self, spec: ModelSpec, case: Case) -> str | None:
         """Refuse a model that cannot be cut, and micro-batches: those are a pipeline's."""
-        if spec.chain is None:
-            return f"{spec.name} does not say where it may be cut (chain)"
         if case.micro_batches != 1:
             return "with several micro-batches it is a pipeline: --strategy pipeline"
-        return None
+        return why_not_cut(spec, case, case.stages)
 
     def prepare(self, task: Task) -> Trainer:
         """Keep one stage on each rank."""

@@ -45,7 +45,7 @@ class Pipeline(Strategy):
 
     def why_not(self, spec: ModelSpec, case: Case) -> str | None:
         """Refuse what cannot be cut, and micro-batches of different sizes: torch would hang."""
-        return why_not_stages(spec, case)
+        return why_not_stages(spec, case, SCHEDULES[case.variant].stages_per_rank)
 
     def prepare(self, task: Task) -> Trainer:
         """Keep this rank's stages."""

@@ -39,11 +39,16 @@ class Zero1(Ddp):
         return Zero1Trainer(task)
 
     def proof(self, trainer: Trainer, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
-        """Check, beside what DDP checks, that no rank keeps the state of all parameters."""
+        """Check, beside what DDP checks, that ranks keep the state of each parameter once."""
         facts = super().proof(trainer, rank, traffic)
+        replica = cast("Zero1Trainer", trainer)
+        kept = total_over_ranks(len(replica.state))
+        parameters = len(list(replica.task.module.parameters()))
+        if kept != parameters:
+            raise Incorrect(
+                f"zero1 did not take effect: ranks keep {kept} states of {parameters} parameters"
+            )
         whole = total_over_ranks(facts["optimizer_bytes"])
-        if facts["optimizer_bytes"] >= whole:
-            raise Incorrect(f"zero1 did not take effect: a rank keeps all of {whole} bytes")
         return {**facts, "optimizer_bytes_of_all_ranks": whole}
 
 

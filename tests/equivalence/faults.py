@@ -3,16 +3,21 @@
 No pytest here: ranks import this file.
 """
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import torch
+from problem import Problem, task_of
 from torch import Tensor, nn
 
 from hpml_models import registry
+from hpml_models.evidence import traffic
 from hpml_models.pipelining import PipelineTrainer
 from hpml_models.strategies.ddp import DdpTrainer
 from hpml_models.strategies.pipeline import SCHEDULES
-from hpml_models.types import Batch, Part, Task, Trainer
+from hpml_models.strategies.tensor_parallel import TensorParallelTrainer
+from hpml_models.strategies.zero1 import Zero1Trainer
+from hpml_models.types import Batch, Incorrect, Part, Rank, Task, Trainer
 
 
 class Unweighted(DdpTrainer):
@@ -121,3 +126,55 @@ def untied(task: Task) -> Trainer:
     links: Any = task.module
     links[-1].up.weight = nn.Parameter(links[-1].up.weight.detach().clone())
     return registry.strategies()["fsdp"].prepare(task)
+
+
+class Unsharded(Zero1Trainer):
+    """Every rank keeps the optimizer state of all parameters."""
+
+    def make_optimizer(self) -> Any:
+        return DdpTrainer.make_optimizer(self)
+
+    @property
+    def state(self) -> Any:
+        return self.optimizer.state
+
+
+class Uncut(TensorParallelTrainer):
+    """The plan is empty: every rank computes everything."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(replace(task, spec=replace(task.spec, tensor_plan=lambda _: {})))
+
+
+def fewer_micro_batches(task: Task) -> Trainer:
+    """Half of the micro-batches that were asked for."""
+    trainer: Any = prepare_pipeline(replace(task, micro_batches=task.micro_batches // 2))
+    trainer._micro_batches = task.micro_batches  # noqa: SLF001  what was asked for
+    return cast("Trainer", trainer)
+
+
+def prove_other_stage(rank: Rank, asked: int, problem: Problem) -> str:
+    """Let DeepSpeed run the problem's stage where another was asked for."""
+
+    def prepare(task: Task) -> Trainer:
+        trainer: Any = registry.strategies()["deepspeed_zero"].prepare(task)
+        trainer.stage = asked
+        return cast("Trainer", trainer)
+
+    return prove(rank, prepare, "deepspeed_zero", problem)
+
+
+def prove(rank: Rank, prepare: Any, strategy: str, problem: Problem) -> str:
+    """Take some steps, then ask the strategy for its proof: what it objects to, or "believed"."""
+    torch.set_num_threads(1)
+    generator = torch.Generator().manual_seed(problem.seed)
+    batches = [problem.draw(problem.batch, generator) for _ in range(2)]
+    trainer = prepare(task_of(problem, problem.build(), batches[0].inputs, rank))
+    trainer.step(trainer.share(batches[0]))
+    with traffic() as sent:
+        trainer.step(trainer.share(batches[1]))
+    try:
+        registry.strategies()[strategy].proof(trainer, rank, sent)
+    except Incorrect as error:
+        return str(error)
+    return "believed"

@@ -14,6 +14,7 @@ from hpml_models.world import World
 Worlds = Callable[[int], World]
 
 ALLOWED_IN_BF16 = 3  # times what one device in bfloat16 is off
+CAST_IN_BF16 = 10  # what is this much nearer to float32 was computed in float32
 
 WAYS_AND_DTYPES = [
     pytest.param(way, dtype, id=f"{way.id}-{dtype}")
@@ -46,4 +47,5 @@ def test_in_bf16_it_is_as_far_from_float32_as_one_device(
     problem = replace(drawn, precision="bf16")
     by_rank = worlds(3).run(train, way.strategy.prepare, problem)
     alone = precision_error([on_one_device(problem)], problem)
-    assert 0 < precision_error(by_rank, problem) <= ALLOWED_IN_BF16 * alone
+    off = precision_error(by_rank, problem)
+    assert alone / CAST_IN_BF16 <= off <= ALLOWED_IN_BF16 * alone

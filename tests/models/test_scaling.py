@@ -47,7 +47,7 @@ def test_the_rank_that_holds_and_sends_most_counts() -> None:
     held = {"parameter_bytes": 2**20, "optimizer_bytes": 3 * 2**20}
     by_rank = {
         "parameter_bytes": [2**20, 2**19],
-        "optimizer_bytes": [2**20, 2**20],
+        "optimizer_bytes": [2**20, 3 * 2**19],
         "sent_bytes": [{"send": 1_000_000}, {"send": 2_000_000, "allreduce_": 1}],
         "bubble": [0.1, 0.3],
         "bubble_in_theory": 0.2,

@@ -122,6 +122,25 @@ def test_a_training_step_outside_autocast_is_found_out() -> None:
 
 
 @pytest.mark.parametrize("spec", registry.models().values(), ids=lambda spec: spec.name)
+def test_a_model_says_how_many_links_it_has(spec: ModelSpec) -> None:
+    options = spec.presets["tiny"].options
+    assert spec.chain is not None
+    assert spec.links is not None
+    assert len(spec.chain(spec.build(**options))) == spec.links(**options)
+
+
+def test_more_stages_than_links_is_a_reason() -> None:
+    (case,) = (
+        case
+        for case in matrix.cases("train", SETTING)
+        if (case.model, case.variant, case.stages) == ("translation", "interleaved", 4)
+        and case.precision == "fp32"
+    )
+    reason = "a chain of 7 links cannot be cut into 8 stages"
+    assert why_not(case) == f"unsupported: {reason}"
+
+
+@pytest.mark.parametrize("spec", registry.models().values(), ids=lambda spec: spec.name)
 def test_a_model_says_whether_it_can_be_traced(spec: ModelSpec) -> None:
     module = spec.build(**spec.presets["tiny"].options)
     try:

@@ -1,0 +1,53 @@
+"""A strategy's proof believes the strategy, and no sham of it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import faults
+import pytest
+from problem import Problem
+from ways import Way, ways
+
+from hpml_models.strategies.ddp import DdpTrainer
+from hpml_models.world import World
+
+Worlds = Callable[[int], World]
+
+PROBLEM = Problem(
+    widths=(3,) * 9, hidden=12, batch=16, steps=2, optimizer="sgd", seed=1, dtype="float32"
+)
+PIPELINE = replace(PROBLEM, micro_batches=4, stages=2, variant="1f1b")
+
+
+@pytest.mark.parametrize("way", ways(), ids=lambda way: way.id)
+def test_the_strategy_itself_is_believed(worlds: Worlds, way: Way) -> None:
+    several = 4 if way.strategy.micro_batches > 1 else 1
+    stages = 2 if way.cuts_layers else 1
+    problem = replace(PROBLEM, micro_batches=several, stages=stages, variant=way.variant)
+    found = worlds(2).run(faults.prove, way.strategy.prepare, way.strategy.name, problem)
+    assert found == ["believed"] * 2
+
+
+@pytest.mark.parametrize(
+    ("strategy", "sham", "world_size", "problem"),
+    [
+        ("ddp", faults.Unreduced, 2, PROBLEM),
+        ("zero1", faults.Unsharded, 2, PROBLEM),
+        ("fsdp", DdpTrainer, 2, PROBLEM),  # replicas, nothing sharded
+        ("tensor_parallel", faults.Uncut, 2, PROBLEM),
+        ("pipeline", faults.replicas_apart, 4, PIPELINE),
+        ("pipeline", faults.fewer_micro_batches, 2, PIPELINE),
+    ],
+)
+def test_a_sham_is_not_believed(
+    worlds: Worlds, strategy: str, sham: Any, world_size: int, problem: Problem
+) -> None:
+    for answer in worlds(world_size).run(faults.prove, sham, strategy, problem):
+        assert answer != "believed"
+
+
+@pytest.mark.parametrize(("ran", "asked"), [("zero1", 3), ("zero1", 2), ("zero2", 3)])
+def test_another_stage_of_deepspeed_is_not_believed(worlds: Worlds, ran: str, asked: int) -> None:
+    found = worlds(2).run(faults.prove_other_stage, asked, replace(PROBLEM, variant=ran))
+    assert all(answer.startswith("deepspeed_zero did not take effect") for answer in found)
