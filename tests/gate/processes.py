@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120  # a busy machine takes its time to start a launch
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
