@@ -177,9 +177,15 @@ def _selected_ids(config: pytest.Config) -> set[str]:
 def _cases(config: pytest.Config, mode: Mode) -> list[Case]:
     usual = {**matrix.DEFAULTS, **(matrix.QUICK if config.getoption("quick") else {})}
     axes = {axis: names for axis, names in usual.items() if config.getoption(axis) is None}
-    numbers = {"batches": config.getoption("batch")}
-    numbers["micro_batches"] = config.getoption("micro_batches")
-    return list(matrix.cases(mode, _setting(config), axes, **numbers))
+    return list(
+        matrix.cases(
+            mode,
+            _setting(config),
+            axes,
+            batches=config.getoption("batch"),
+            micro_batches=config.getoption("micro_batches"),
+        )
+    )
 
 
 def _kernel_pairs(config: pytest.Config) -> dict[str, tuple[str, str]]:

@@ -12,7 +12,7 @@ from hpml_models.bubble import BusyTime, bubble_of_1f1b
 from hpml_models.deepspeed_engine import initialize, set_up
 from hpml_models.evidence import held, spread_over_ranks, total_over_ranks
 from hpml_models.precision import autocast
-from hpml_models.sharing import micro_batches
+from hpml_models.sharing import share_of
 from hpml_models.stages import cut
 from hpml_models.training import snapshot_of
 from hpml_models.types import Batch, Incorrect, Part, Rank, Snapshot, Task
@@ -85,7 +85,7 @@ class DeepSpeedPipelineTrainer:
                 activation_checkpoint_interval=0,
             )
         parameters = list(stages.parameters())
-        return initialize(task, stages, parameters, train_micro_batch_size_per_gpu=1)
+        return initialize(task, stages, parameters)
 
     def _weighted_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Weigh a micro-batch's loss so that the engine's averages give the batch's mean."""
@@ -97,13 +97,7 @@ class DeepSpeedPipelineTrainer:
 
     def share(self, batch: Batch) -> list[Part]:
         """Cut the replica's micro-batches out: the engine is given one at a time."""
-        return micro_batches(
-            batch,
-            self._task.spec.terms,
-            replica=self._task.rank.index % self._replicas,
-            replicas=self._replicas,
-            count=self._task.micro_batches,
-        )
+        return share_of(self._task, batch, self._replicas)
 
     def samples(self, parts: list[Part]) -> int:
         """Count them where they come in."""

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from hpml_models.types import Batch, Case, ModelSpec, Part
+from hpml_models.types import Batch, Case, ModelSpec, Part, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,17 @@ def micro_batches(
     whole = terms(batch.targets)
     cut = zip(*(tensor.tensor_split(count) for tensor in own), strict=True)
     return [Part(Batch(*part), weight=terms(part[1]) / whole) for part in cut]
+
+
+def share_of(task: Task, batch: Batch, replicas: int) -> list[Part]:
+    """Cut the task's micro-batches out, where neighbouring ranks hold neighbouring replicas."""
+    return micro_batches(
+        batch,
+        task.spec.terms,
+        replica=task.rank.index % replicas,
+        replicas=replicas,
+        count=task.micro_batches,
+    )
 
 
 def why_not_shared(batch: int, replicas: int, count: int) -> str | None:

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 from hpml_models.precision import autocast
-from hpml_models.sharing import micro_batches
+from hpml_models.sharing import share_of
 from hpml_models.types import Batch, Part, Snapshot, Task
 
 if TYPE_CHECKING:
@@ -33,13 +33,7 @@ class EagerTrainer:
 
     def share(self, batch: Batch) -> list[Part]:
         """Cut this replica's micro-batches out."""
-        return micro_batches(
-            batch,
-            self.task.spec.terms,
-            replica=self.task.rank.index % self.replicas,
-            replicas=self.replicas,
-            count=self.task.micro_batches,
-        )
+        return share_of(self.task, batch, self.replicas)
 
     def samples(self, parts: list[Part]) -> int:
         """Count all: no other rank has the same."""

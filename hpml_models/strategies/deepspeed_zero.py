@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hpml_models.deepspeed_engine import initialize, why_not_deepspeed
 from hpml_models.evidence import held_bytes, total_over_ranks
 from hpml_models.precision import autocast
-from hpml_models.sharing import micro_batches, why_not_shared
+from hpml_models.sharing import share_of, why_not_shared
 from hpml_models.types import (
     Batch,
     Case,
@@ -53,14 +53,7 @@ class DeepSpeedZeroTrainer:
 
     def share(self, batch: Batch) -> list[Part]:
         """Cut this rank's micro-batches out."""
-        rank, task = self._task.rank, self._task
-        return micro_batches(
-            batch,
-            task.spec.terms,
-            replica=rank.index,
-            replicas=rank.world_size,
-            count=task.micro_batches,
-        )
+        return share_of(self._task, batch, self._task.rank.world_size)
 
     def samples(self, parts: list[Part]) -> int:
         """Count all: no other rank has the same."""
