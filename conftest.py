@@ -1,7 +1,6 @@
 """Wiring only: the suite's options, and the fixtures that turn the matrix into tests."""
 
 import argparse
-import os
 import warnings
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
+import machines
 from hpml_kernels import step as kernel_step
 from hpml_kernels.registry import kernels
 from hpml_models import loading, matrix, registry, scaling
@@ -33,16 +33,19 @@ ROWS = pytest.StashKey[list[Row]]()
 LOADED = [(data, 16) for data in registry.data_sets()]  # data set and batch
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Declare one option per axis of the matrix, and what the whole run has in common."""
+    pluginmanager.register(machines)
     group = parser.getgroup("hpml", "machine-learning benchmarks")
+    given = machines.told()
+    counts = sorted({*matrix.DEVICE_COUNTS, *([given.world_size] if given else [])})
     known: dict[str, Collection[Any]] = {
         "model": registry.models(),
         "batch": range(1, 2**20 + 1),
-        "device_count": matrix.DEVICE_COUNTS,
+        "device_count": counts,
         "strategy": registry.strategies(),
         "variant": matrix.variants(),
-        "stages": range(1, max(matrix.DEVICE_COUNTS) + 1),
+        "stages": range(1, max(counts) + 1),
         "micro_batches": range(1, 1025),
         "precision": PRECISIONS,
         "runtime": registry.runtimes(),
@@ -96,14 +99,10 @@ def _folder(text: str) -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker; refuse a launcher's ranks, which would each measure and record."""
+    """Declare the marker."""
     config.stash[ROWS] = []
     config.args[:] = _narrowed(config.args)
     config.addinivalue_line("markers", "mode(name): what the cases of a test do: train, inference")
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise pytest.UsageError(
-            "started by a launcher (WORLD_SIZE is set): start pytest itself, it starts the ranks"
-        )
 
 
 def _narrowed(arguments: list[str]) -> list[str]:
@@ -115,10 +114,13 @@ def _narrowed(arguments: list[str]) -> list[str]:
 
 
 def _setting(config: pytest.Config) -> matrix.Setting:
+    leader = config.stash.get(machines.LEADER, None)
     return matrix.Setting(
         device=resolve_device(config.getoption("device")),
         preset=config.getoption("preset"),
         data_root=config.getoption("data_root"),
+        ranks=len(leader.places) if leader else 0,
+        nodes=len(leader.hosts) if leader else 0,
     )
 
 
@@ -175,12 +177,15 @@ def _selected_ids(config: pytest.Config) -> set[str]:
 
 
 def _cases(config: pytest.Config, mode: Mode) -> list[Case]:
+    setting = _setting(config)
     usual = {**matrix.DEFAULTS, **(matrix.QUICK if config.getoption("quick") else {})}
+    if setting.ranks:
+        usual["device_count"] = (1, setting.ranks)
     axes = {axis: names for axis, names in usual.items() if config.getoption(axis) is None}
     return list(
         matrix.cases(
             mode,
-            _setting(config),
+            setting,
             axes,
             batches=config.getoption("batch"),
             micro_batches=config.getoption("micro_batches"),
@@ -233,9 +238,10 @@ def case(  # noqa: PLR0913  one argument per axis
     quantization: str,
 ) -> Case:
     """Return the cell of the matrix, or skip with the reason why it cannot run here."""
+    setting = _setting(request.config)
     made = matrix.make_case(
         request.node.get_closest_marker("mode").args[0],
-        _setting(request.config),
+        setting,
         model=model,
         batch=batch,
         device_count=device_count,
@@ -247,7 +253,7 @@ def case(  # noqa: PLR0913  one argument per axis
         runtime=runtime,
         quantization=quantization,
     )
-    if reason := matrix.why_not(made):
+    if reason := matrix.why_not_placed(made, setting) or matrix.why_not(made):
         pytest.skip(reason)
     if is_oversubscribed(made):
         warnings.warn(f"{made.id}: more ranks than cores, they take turns", stacklevel=1)

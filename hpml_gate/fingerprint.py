@@ -47,6 +47,9 @@ def take(machine_info: Mapping[str, Any], packages: Sequence[str]) -> Fingerprin
                 if name in os.environ
             },
             "visible_gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
+            # A suite that computes on other machines too adds theirs (pytest-benchmark's hook
+            # pytest_benchmark_update_machine_info).
+            **{name: machine_info[name] for name in ("machines",) if name in machine_info},
         }
     )
 

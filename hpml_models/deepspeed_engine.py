@@ -59,7 +59,7 @@ def set_up(rank: Rank) -> Any:
     Call this before anything else of DeepSpeed.
     """
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
-    os.environ["LOCAL_RANK"] = str(rank.index)
+    os.environ["LOCAL_RANK"] = rank.device.partition(":")[2] or str(rank.index)
     if rank.device == "cpu":
         os.environ["DS_ACCELERATOR"] = "cpu"
     import torch.distributed as dist

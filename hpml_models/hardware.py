@@ -32,11 +32,11 @@ def resolve_device(name: str) -> Device:
 
 def is_oversubscribed(case: Case) -> bool:
     """Say whether a case has more ranks than there are cores for them: they will take turns."""
-    return case.device == "cpu" and case.device_count > len(os.sched_getaffinity(0))
+    return case.device == "cpu" and case.devices_per_node > len(os.sched_getaffinity(0))
 
 
 def why_no_hardware(case: Case) -> str | None:
     """Return what the machine lacks for the case; CPU ranks may outnumber cores."""
-    if case.device == "cuda" and cuda_device_count() < case.device_count:
-        return f"{case.device_count} CUDA devices needed, {cuda_device_count()} found"
+    if case.device == "cuda" and cuda_device_count() < case.devices_per_node:
+        return f"{case.devices_per_node} CUDA devices needed, {cuda_device_count()} found"
     return None

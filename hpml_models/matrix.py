@@ -14,6 +14,7 @@ from hpml_models.precision import PRECISIONS
 from hpml_models.types import SYNTHETIC, Case, Device, Mode, ModelSpec, PresetName
 
 DEVICE_COUNTS = (1, 2, 4)
+PLACED = re.compile(r"-x(\d+)-n(\d+)")  # ranks that a launcher has placed, and on how many nodes
 NUMBERS = re.compile(r"-b\d+|-m\d+(?=-x)")  # of samples and micro-batches, in a case's id
 
 Axes = Mapping[str, Collection[Any]]  # names or numbers of each axis that is not left open
@@ -23,11 +24,21 @@ QUICK: Axes = {"strategy": ("single", "ddp")}
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What one run's cases have in common; with ``data_root`` they use each model's real data."""
+    """What one run's cases have in common; with ``data_root`` they use each model's real data.
+
+    A launcher has placed ``ranks`` ranks on ``nodes`` machines; 0: there is none.
+    """
 
     device: Device
     preset: PresetName
     data_root: str | None = None
+    ranks: int = 0
+    nodes: int = 0
+
+    @property
+    def device_counts(self) -> list[int]:
+        """On how many devices a case may be wanted."""
+        return sorted({*DEVICE_COUNTS, self.ranks} - {0})
 
 
 def cases(
@@ -43,7 +54,11 @@ def cases(
     An axis that ``axes`` leaves open has all its names. ``batches`` and ``micro_batches`` may be
     any numbers; without them a model's preset has its own, and so has each strategy.
     """
-    variants = _training_variants(micro_batches) if mode == "train" else _inference_variants()
+    variants = (
+        _training_variants(setting.device_counts, micro_batches)
+        if mode == "train"
+        else _inference_variants()
+    )
     for spec, precision, rest in product(registry.models().values(), PRECISIONS, list(variants)):
         for batch in batches or [spec.presets[setting.preset].batch]:
             chosen = {"model": spec.name, "batch": batch, "precision": precision, **rest}
@@ -52,8 +67,8 @@ def cases(
                 yield make_case(mode, setting, **chosen)
 
 
-def make_case(mode: Mode, setting: Setting, *, model: str, **axes: Any) -> Case:
-    """Put a case together from its axes."""
+def make_case(mode: Mode, setting: Setting, *, model: str, device_count: int, **axes: Any) -> Case:
+    """Put a case together from its axes; what takes all of a launcher's ranks runs on them."""
     spec = registry.models()[model]
     return Case(
         mode=mode,
@@ -61,13 +76,17 @@ def make_case(mode: Mode, setting: Setting, *, model: str, **axes: Any) -> Case:
         data=spec.data if setting.data_root and spec.data else SYNTHETIC,
         preset=setting.preset,
         device=setting.device,
+        device_count=device_count,
+        nodes=setting.nodes if device_count == setting.ranks else 0,
         data_root=setting.data_root,
         **axes,
     )
 
 
-def _training_variants(micro_batches: Sequence[int] | None) -> Iterator[dict[str, Any]]:
-    for strategy, count in product(registry.strategies().values(), DEVICE_COUNTS):
+def _training_variants(
+    device_counts: Sequence[int], micro_batches: Sequence[int] | None
+) -> Iterator[dict[str, Any]]:
+    for strategy, count in product(registry.strategies().values(), device_counts):
         if count in strategy.device_counts:
             for variant, stages, parts in product(
                 strategy.variants,
@@ -106,17 +125,33 @@ def variants() -> list[str]:
 
 def is_case(case_id: str) -> bool:
     """Say whether some options select a case of this id: some of its numbers may be any."""
-    return NUMBERS.sub("", case_id) in _every_id()
+    placed = PLACED.search(case_id)
+    ranks, nodes = map(int, placed.groups()) if placed else (0, 0)
+    return NUMBERS.sub("", case_id) in _every_id(ranks, nodes)
 
 
 @cache
-def _every_id() -> frozenset[str]:
-    settings = product(get_args(Mode), get_args(Device), get_args(PresetName), (None, "anywhere"))
+def _every_id(ranks: int, nodes: int) -> frozenset[str]:
+    settings = product(get_args(Device), get_args(PresetName), (None, "anywhere"))
+    made = [
+        Setting(device=device, preset=preset, data_root=data_root, ranks=ranks, nodes=nodes)
+        for device, preset, data_root in settings
+    ]
     return frozenset(
         NUMBERS.sub("", case.id)
-        for mode, device, preset, data_root in settings
-        for case in cases(mode, Setting(device=device, preset=preset, data_root=data_root))
+        for mode, setting in product(get_args(Mode), made)
+        for case in cases(mode, setting)
     )
+
+
+def why_not_placed(case: Case, setting: Setting) -> str | None:
+    """Return why a launcher's ranks cannot run the case, None if they can or there are none."""
+    if setting.ranks and case.device_count not in (1, setting.ranks):
+        return (
+            f"unsupported: the launcher has placed {setting.ranks} ranks: "
+            f"a case runs on all of them or on one device, not on {case.device_count}"
+        )
+    return None
 
 
 def why_not(case: Case) -> str | None:

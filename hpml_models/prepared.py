@@ -10,6 +10,7 @@ from typing import Any
 
 from hpml_models.clocks import Clock
 from hpml_models.memory import Metric, metrics_of, peak_memory_bytes
+from hpml_models.placed import PlacedWorld
 from hpml_models.types import Rank
 from hpml_models.world import World
 
@@ -42,7 +43,9 @@ class LocalStep:
 class WorldStep:
     """A step that every rank of a world does together; ``prepare`` makes each rank's part."""
 
-    def __init__(self, world: World, prepare: Callable[..., LocalStep], *args: Any) -> None:
+    def __init__(
+        self, world: World | PlacedWorld, prepare: Callable[..., LocalStep], *args: Any
+    ) -> None:
         """Prepare the step on all ranks; the world is this step's from now on."""
         self._world = world
         try:

@@ -12,6 +12,7 @@ from hpml_models.evidence import traffic
 from hpml_models.hardware import is_oversubscribed
 from hpml_models.inference import build_predictor
 from hpml_models.matrix import spec_of
+from hpml_models.placed import PlacedWorld, Places
 from hpml_models.precision import PRECISIONS, check_output_dtypes, output_dtypes
 from hpml_models.prepared import LocalStep, WorldStep
 from hpml_models.types import Case, Incorrect, Part, Rank, Task, Trainer
@@ -25,12 +26,19 @@ def prepare_step(case: Case) -> LocalStep | WorldStep:
     :class:`~hpml_models.types.Incorrect` if a variant changed nothing or gives a wrong result.
     """
     if registry.strategies()[case.strategy].needs_world:
-        step = WorldStep(World(case.device_count, case.device), prepare_on_rank, case)
+        step = WorldStep(_world_of(case), prepare_on_rank, case)
         if step.items_per_step != case.batch:
             step.close()
             raise Incorrect(f"the ranks work on {step.items_per_step} samples, not {case.batch}")
         return step
     return prepare_on_rank(alone(case), case)
+
+
+def _world_of(case: Case) -> World | PlacedWorld:
+    """Start the case's ranks: here, or where a launcher has placed them."""
+    if case.nodes:
+        return PlacedWorld(Places.published(), case.device)
+    return World(case.device_count, case.device)
 
 
 def alone(case: Case) -> Rank:

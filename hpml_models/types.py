@@ -99,6 +99,7 @@ class Case:
     stages: int = 1  # ranks that a replica of the model is cut over
     micro_batches: int = 1  # parts that each replica's share of the batch is worked through in
     device_count: int
+    nodes: int = 0  # machines that a launcher has placed the ranks on; 0: they are started here
     device: Device
     precision: str
     runtime: str
@@ -107,8 +108,16 @@ class Case:
 
     @property
     def cpus(self) -> int | None:
-        """How many CPUs it computes on, None for all: one for each device that is a CPU."""
-        return self.device_count if self.device == "cpu" else None
+        """How many CPUs it computes on: one for each device that is a CPU.
+
+        None for all, and for ranks that a launcher has placed: where they run is its to say.
+        """
+        return self.device_count if self.device == "cpu" and not self.nodes else None
+
+    @property
+    def devices_per_node(self) -> int:
+        """How many devices it uses of one machine."""
+        return -(-self.device_count // max(1, self.nodes))
 
     @property
     def id(self) -> str:
@@ -136,6 +145,7 @@ class Case:
             f"s{self.stages}" if self.stages not in (1, self.device_count) else "",
             f"m{self.micro_batches}" if self.micro_batches > 1 else "",
             f"x{self.device_count}",
+            f"n{self.nodes}" if self.nodes else "",
         ]
         return "-".join(word for word in words if word)
 

@@ -5,23 +5,18 @@ second import. They are sent functions of modules and plain data. A rank that ra
 hangs fails the job with that rank's traceback, ends the world, and leaves nothing behind.
 """
 
-import faulthandler
 import multiprocessing
 import os
-import shutil
-import signal
 import tempfile
-import threading
 import time
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any, Self
 
+from hpml_models.rank_process import STACK_SIGNAL, START_S, Store, serve, stack_file
 from hpml_models.types import Device, Rank
 
 # What ranks import anyway, and nothing that starts threads: those would not survive the fork.
@@ -38,9 +33,7 @@ PRELOAD = [
     "torchvision",
 ]
 
-START_S = 120.0  # importing torch on a busy machine, then meeting
 STOP_S = 2.0
-STACK_SIGNAL = signal.SIGUSR1
 GRACE_S = 0.5  # how much later than its peers' errors a rank's death may be noticed
 
 
@@ -48,20 +41,40 @@ class RankError(RuntimeError):
     """A rank failed; the message holds its number and traceback, the cause what it raised."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Seat:
+    """A rank that a launcher has placed on a host, and where it meets the ranks on others."""
+
+    rank: Rank
+    host: str
+    store: Store
+
+
 class World:
-    """``size`` processes in one process group: gloo on the CPU, NCCL on CUDA devices.
+    """Processes in one process group: gloo on the CPU, NCCL on CUDA devices.
 
     Use it as a context manager, or call :meth:`close`. After a failure it is closed for good.
     """
 
-    def __init__(self, size: int, device: Device = "cpu", timeout_s: float = 240.0) -> None:
-        """Start the ranks and wait until they have met.
+    def __init__(
+        self,
+        size: int,
+        device: Device = "cpu",
+        timeout_s: float = 240.0,
+        *,
+        seat: Seat | None = None,
+        owners: Sequence[Connection] = (),
+    ) -> None:
+        """Start ``size`` ranks, or the one of a seat, and wait until all have met.
 
         A job may take ``timeout_s`` seconds; a collective in it gives up a little later, and a
         launch of the gate (300 s by default) later still, so that it is the rank that is named.
-        Raises :class:`RankError` if a rank cannot start.
+        Raises :class:`RankError` if a rank cannot start, EOFError once an owner has hung up.
         """
         self._timeout_s = timeout_s
+        self._owners = owners
+        self._host = f" on {seat.host}" if seat else ""
+        self._ranks = [seat.rank] if seat else _ranks_here(size, device)
         # Unlike mkdtemp's, this folder goes when the owner exits without closing the world.
         self._folder = tempfile.TemporaryDirectory(prefix="hpml-world-", ignore_cleanup_errors=True)
         self._processes: list[Any] = []
@@ -69,9 +82,8 @@ class World:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(PRELOAD)
         try:
-            for index in range(size):
-                rank = Rank(index=index, world_size=size, device=device_of(device, index), kept={})
-                self._start(context, rank, timeout_s)
+            for rank in self._ranks:
+                self._start(context, rank, seat.store if seat else None)
             self._collect(START_S)
         except BaseException:
             self.close()
@@ -87,7 +99,7 @@ class World:
 
     @property
     def size(self) -> int:
-        """How many ranks there are."""
+        """How many ranks there are here."""
         return len(self._pipes)
 
     @property
@@ -125,12 +137,13 @@ class World:
         self._pipes, self._processes = [], []
         self._folder.cleanup()
 
-    def _start(self, context: Any, rank: Rank, timeout_s: float) -> None:
-        _stack_file(Path(self._folder.name), rank.index).touch()
+    def _start(self, context: Any, rank: Rank, store: Store | None) -> None:
+        folder = Path(self._folder.name)
+        stack_file(folder, rank.index).touch()
         ours, theirs = context.Pipe()
         process = context.Process(
-            target=_serve,
-            args=(theirs, rank, Path(self._folder.name) / "store", timeout_s + STOP_S),
+            target=serve,
+            args=(theirs, rank, folder, store, self._timeout_s + STOP_S),
             daemon=True,
         )
         process.start()
@@ -145,14 +158,16 @@ class World:
         while len(answers) < self.size:
             waiting = [index for index in range(self.size) if index not in answers]
             ready = wait(
-                [self._pipes[index] for index in waiting], max(0.0, deadline - time.monotonic())
+                [*(self._pipes[index] for index in waiting), *self._owners],
+                max(0.0, deadline - time.monotonic()),
             )
             if not ready:
-                late = ", ".join(map(str, waiting))
                 raise RankError(
-                    f"rank {late} of {self.size}: no answer in {timeout_s:g} s\n"
+                    f"{self._called(*waiting)}: no answer in {timeout_s:g} s\n"
                     + "\n".join(self._stack_of(index) for index in waiting)
                 ) from TimeoutError()
+            if not {*self._owners}.isdisjoint(ready):
+                raise EOFError
             for index in waiting:
                 if self._pipes[index] in ready:
                     answers[index] = self._receive(index)
@@ -171,103 +186,38 @@ class World:
                     raise self._death_of(other)
             error, details = answer
             summary = details.rstrip().rpartition("\n")[2]
-            raise RankError(f"rank {index} of {self.size} raised {summary}\n{details}") from error
+            raise RankError(f"{self._called(index)} raised {summary}\n{details}") from error
         return answer
+
+    def _called(self, *indices: int) -> str:
+        """Name ranks by their number in the whole world, and their host if there are several."""
+        numbers = ", ".join(str(self._ranks[index].index) for index in indices)
+        return f"rank {numbers} of {self._ranks[0].world_size}{self._host}"
 
     def _stack_of(self, index: int) -> str:
         """Let a rank that hangs write down where it is; a rank that cannot even do that says so."""
-        written = _stack_file(Path(self._folder.name), index)
+        number = self._ranks[index].index
+        written = stack_file(Path(self._folder.name), number)
         with suppress(ProcessLookupError):
             os.kill(self._processes[index].pid, STACK_SIGNAL)
         deadline = time.monotonic() + GRACE_S
         while not (stack := written.read_text(encoding="utf-8")) and time.monotonic() < deadline:
             time.sleep(0.01)
-        return f"rank {index} is here, innermost call first:\n{stack or '  it does not tell'}"
+        return f"rank {number} is here, innermost call first:\n{stack or '  it does not tell'}"
 
     def _death_of(self, index: int) -> RankError:
         self._processes[index].join(STOP_S)
         status = self._processes[index].exitcode
-        return RankError(f"rank {index} of {self.size} died: exit status {status}")
+        return RankError(f"{self._called(index)} died: exit status {status}")
 
 
-def _stack_file(folder: Path, index: int) -> Path:
-    return folder / f"stack-{index}"
+def _ranks_here(size: int, device: Device) -> list[Rank]:
+    return [
+        Rank(index=index, world_size=size, device=device_of(device, index), kept={})
+        for index in range(size)
+    ]
 
 
 def device_of(device: Device, index: int) -> str:
     """Return the torch device of a rank on this machine."""
     return "cpu" if device == "cpu" else f"cuda:{index}"
-
-
-def _serve(pipe: Connection, rank: Rank, store: Path, timeout_s: float) -> None:
-    """Be a rank: meet the others, then do the jobs that come until the pipe closes."""
-    faulthandler.enable()
-    stack = _stack_file(store.parent, rank.index).open("w", encoding="utf-8")
-    faulthandler.register(STACK_SIGNAL, file=stack, all_threads=False)
-    threading.Thread(target=_leave_with_parent, args=(store.parent,), daemon=True).start()
-    try:
-        _answer(pipe, lambda: _meet(rank, store, timeout_s))
-        while True:
-            order = pipe.recv_bytes()
-            _answer(pipe, lambda: _carry_out(order, rank))  # noqa: B023  called at once
-    except (EOFError, OSError):
-        _leave(store.parent)  # closed by the controller; no rank waits for the others' goodbye
-
-
-def _carry_out(order: bytes, rank: Rank) -> Any:
-    job, args = ForkingPickler.loads(order)
-    return job(rank, *args)
-
-
-def _answer(pipe: Connection, work: Callable[[], Any]) -> None:
-    try:
-        answer = ForkingPickler.dumps((True, work()))
-    except Exception as error:  # noqa: BLE001  whatever it is, it belongs to whoever sent the job
-        answer = ForkingPickler.dumps((False, (_portable(error), traceback.format_exc())))
-    pipe.send_bytes(answer)
-
-
-def _portable(error: Exception) -> Exception | None:
-    """Return the error if it survives being sent; some cannot be made again from their pickle."""
-    try:
-        ForkingPickler.loads(ForkingPickler.dumps(error))
-    except Exception:  # noqa: BLE001  a pickle may raise anything
-        return None
-    return error
-
-
-def _meet(rank: Rank, store: Path, timeout_s: float) -> None:
-    import torch
-    import torch.distributed as dist
-
-    on_cuda = rank.device != "cpu"
-    if on_cuda:
-        torch.cuda.set_device(rank.device)
-    else:
-        torch.set_num_threads(1)  # a rank on the CPU is one core
-    dist.init_process_group(
-        "nccl" if on_cuda else "gloo",
-        store=dist.FileStore(str(store), rank.world_size),
-        rank=rank.index,
-        world_size=rank.world_size,
-        timeout=timedelta(seconds=timeout_s),
-        device_id=torch.device(rank.device) if on_cuda else None,
-    )
-
-
-def _leave_with_parent(folder: Path) -> None:
-    """End this rank when the process that started it is gone, even in the midst of a collective."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        _leave(folder)
-
-
-def _leave(folder: Path) -> None:
-    """Remove the meeting place, then end this process at once.
-
-    Whoever was killed could not clean up. A rank notices in two threads, and the first to get
-    here ends both: so each of them removes the folder before it does.
-    """
-    shutil.rmtree(folder, ignore_errors=True)
-    os._exit(0)

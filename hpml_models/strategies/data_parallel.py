@@ -40,6 +40,8 @@ class DataParallel(Strategy):
         """Refuse the CPU, where it would run the plain module, and a batch that is too small."""
         if case.device == "cpu":
             return "nn.DataParallel runs the plain module on a CPU: it would be single"
+        if case.nodes:
+            return "nn.DataParallel is one process: ranks that a launcher has placed are several"
         return why_not_shared(case.batch, case.device_count, case.micro_batches)
 
     def prepare(self, task: Task) -> Trainer:

@@ -179,13 +179,6 @@ def test_the_gate_is_told_what_the_options_leave_out_and_only_that(
     assert left_out(pytestconfig, "load-cifar10-b16") == (own.data_root is None)
 
 
-def test_a_launchers_rank_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    status, _, output = collect()
-    assert status == pytest.ExitCode.USAGE_ERROR
-    assert "started by a launcher" in output
-
-
 def test_collection_imports_nothing_heavy() -> None:
     script = (
         "import pytest, sys; pytest.main(['benchmarks', '--collect-only', '-q', '--device=cpu']);"
@@ -231,3 +224,14 @@ def test_every_id_says_all_that_can_change_the_time() -> None:
     assert all(matrix.is_case(one) for one in ids)
     assert matrix.is_case("train-resnet18-synthetic-tiny-b17-ddp-m7-x2-cpu-fp32")
     assert not matrix.is_case("train-resnet18-synthetic-tiny-b16-ddp-x3-cpu-fp32")
+
+
+def test_cases_of_a_launchers_ranks_say_on_how_many_machines_these_are() -> None:
+    placed = Setting(device="cpu", preset="tiny", ranks=6, nodes=3)
+    made = [case for case in matrix.cases("train", placed) if case.device_count == placed.ranks]
+    assert {case.strategy for case in made} > {"ddp", "fsdp", "pipeline"}
+    assert all((case.nodes, case.devices_per_node, case.cpus) == (3, 2, None) for case in made)
+    assert all("-x6-n3-" in case.id and matrix.is_case(case.id) for case in made)
+    assert all(matrix.why_not_placed(case, placed) is None for case in made)
+    fewer = [case for case in matrix.cases("train", placed) if case.device_count == 2]
+    assert all("placed 6 ranks" in str(matrix.why_not_placed(case, placed)) for case in fewer)
