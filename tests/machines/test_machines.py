@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -20,10 +20,11 @@ START = 90  # seconds that a busy machine may take for what a test waits for
 
 
 @pytest.fixture
-def pair() -> Iterator[tuple[Host, Host]]:
+def pair(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Host, Host]]:
     if reason := why_no_hosts():
         pytest.skip(reason)
-    with two_hosts() as hosts:
+    with tempfile.TemporaryDirectory() as folder, two_hosts() as hosts:
+        monkeypatch.setenv("TMPDIR", folder)  # what is killed leaves its files
         yield hosts
 
 
@@ -106,7 +107,7 @@ def test_a_failure_on_the_other_host_fails_both_and_is_named(
     assert "nowhere" in run.output(0)
     assert "rank 1 ends, exit status 1: benchmarks/test_training.py" in run.output(1)
     assert "rank 1 of 2 on host-b raised RuntimeError" in run.output(1)
-    assert not (tmp_path / "baselines").exists()
+    assert not list(tmp_path.glob("baselines/*/*.json"))
     assert all(host.is_quiet() for host in pair)
 
 
@@ -118,17 +119,15 @@ def test_a_host_that_is_lost_in_the_midst_ends_the_run(
     run.start(0)
     run.start(1)
     wait_for(run.is_measuring)
-    lost_s = time.monotonic()
     pair[1].kill_all() if loss == "killed" else pair[1].cut_off()
     assert run.ends(0, timeout_s=START) == 1
-    assert f"{time.monotonic() - lost_s:.0f} s"  # shown where the next fails
     assert "of 2 on host-b is lost" in run.output(0), run.output(0)
     assert pair[0].is_quiet()
+    assert run.ends(1, timeout_s=START) != 0
     if loss == "cut off":
-        assert run.ends(1, timeout_s=START) != 0
         assert "rank 0 on host-a is lost" in run.output(1)
     assert pair[1].is_quiet()
-    assert not (tmp_path / "baselines").exists()
+    assert not list(tmp_path.glob("baselines/*/*.json"))
 
 
 def test_ctrl_c_on_the_first_host_ends_both(tmp_path: Path, pair: tuple[Host, Host]) -> None:
@@ -144,11 +143,13 @@ def test_ctrl_c_on_the_first_host_ends_both(tmp_path: Path, pair: tuple[Host, Ho
 
 
 def test_one_machine_with_two_ranks(tmp_path: Path) -> None:
-    command = [*TORCHRUN, "--standalone", "--nproc-per-node=2", *suite(tmp_path, *DDP_2)]
+    arguments = suite(tmp_path, *DDP_2, "--gate=off")
+    command = [*TORCHRUN, "--standalone", "--nproc-per-node=2", *arguments]
     done = subprocess.run(command, text=True, capture_output=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("1 passed") == 1
-    assert list(benchmarks(tmp_path)) == ["train-resnet18-synthetic-tiny-b16-ddp-x2-n1-cpu-fp32"]
+    (results,) = tmp_path.glob("results/*/benchmarks.json")
+    assert "train-resnet18-synthetic-tiny-b16-ddp-x2-n1-cpu-fp32" in results.read_text()
 
 
 @pytest.mark.parametrize(
