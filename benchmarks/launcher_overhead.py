@@ -17,12 +17,15 @@ from math import exp, log
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from statistics import mean, median, stdev
+from typing import TYPE_CHECKING
 
 from hpml_gate.measure import time_block
-from hpml_gate.protocol import BlockTime
 from hpml_gate.quiet import QUIET_ENVIRONMENT
 from hpml_models.matrix import Setting, cases
 from hpml_models.step import prepare_step
+
+if TYPE_CHECKING:
+    from hpml_gate.protocol import BlockTime
 
 LAUNCHES = 6
 TURNS = 40
