@@ -11,7 +11,7 @@ import pytest
 import machines
 from hpml_kernels import step as kernel_step
 from hpml_kernels.registry import kernels
-from hpml_models import loading, matrix, registry, scaling
+from hpml_models import loading, matrix, registry, scaling, scaling_pictures
 from hpml_models.hardware import is_oversubscribed, resolve_device
 from hpml_models.precision import PRECISIONS
 from hpml_models.scaling import Row
@@ -275,6 +275,12 @@ def pytest_terminal_summary(
         terminalreporter.section("strategies")
         for line in scaling.lines(rows):
             terminalreporter.write_line(line)
+
+
+def pytest_gate_results(config: pytest.Config, folder: Path) -> None:
+    """Draw the table of strategies."""
+    rows = config.stash[ROWS]
+    scaling_pictures.draw(rows, folder / "scaling")
 
 
 @pytest.fixture

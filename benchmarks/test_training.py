@@ -14,4 +14,10 @@ from hpml_models.types import Case
 def test_training_step(bench: Bench, case: Case, report_scaling: Callable[[Row], None]) -> None:
     """Forward, backward and optimizer step on a batch that lies on the device."""
     if samples := bench(prepare_step, case, case_id=case.id, cpus=case.cpus):
-        report_scaling(Row(case=case, step_ns=samples.median_ns, effective=samples.effective))
+        report_scaling(
+            Row(
+                case=case,
+                launch_medians_ns=samples.launch_medians_ns,
+                effective=samples.effective,
+            )
+        )

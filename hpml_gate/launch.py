@@ -119,9 +119,9 @@ class Worker:
                 "error", f"the {self.side.name} imported {file}, which is not its own"
             )
 
-    def pin(self, cpus: Sequence[int]) -> None:
+    def settle(self, cpus: Sequence[int]) -> None:
         """Hold the process, and its ranks, to ``cpus``."""
-        quiet.pin(self._pid, cpus)
+        quiet.settle(self._pid, cpus)
 
     def _next_message(self) -> tuple[str, Any]:
         with self._told_of_death():
@@ -168,7 +168,7 @@ def workers(
             worker.receive()
         for worker in started:
             worker.check_origin()
-            worker.pin(cpus)
+            worker.settle(cpus)
         yield started
 
 

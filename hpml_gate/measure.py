@@ -58,10 +58,10 @@ def time_block(
 
 
 def warm_up(step: Step, plan: Plan, timer: Timer = time_block) -> None:
-    """Run past compilation (the first ``warmup_steps``), then on for ``warmup_ns``."""
-    for _ in range(plan.warmup_steps):
-        step.measure(timer, 1)
-    spent_ns, iterations = 0, 1
+    """Run past compilation (the first ``warmup_steps``), on to ``warmup_ns`` after the first."""
+    step.measure(timer, 1)
+    spent_ns = sum(_slowest_ns(step, 1, timer) for _ in range(plan.warmup_steps - 1))
+    iterations = 1
     while spent_ns < plan.warmup_ns:
         spent_ns += _slowest_ns(step, iterations, timer)
         iterations *= 2

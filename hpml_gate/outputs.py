@@ -41,7 +41,7 @@ def write(gate: GateSession) -> Outputs:
     document = adapter.document(gate.config, gate.machine_info)
     # The dearest first: times cannot be had again, pictures can.
     formats = _write_self_test if gate.observations else _write_formats
-    for part in (_write_results, _record, formats, _draw):
+    for part in (_write_results, _record, formats, _draw, _ask_suite):
         try:
             part(gate, document, outputs)
         except BaselineError as error:
@@ -139,6 +139,11 @@ def _draw(gate: GateSession, _: Document, outputs: Outputs) -> None:
         for verdict in gate.verdicts.values()
         if verdict.ratio is not None and verdict.metric == TIME
     ]
+
+
+def _ask_suite(gate: GateSession, _: Document, outputs: Outputs) -> None:
+    if outputs.results is not None:
+        gate.config.hook.pytest_gate_results(config=gate.config, folder=outputs.results)
 
 
 def _both_sides(gate: GateSession, case_id: str) -> tuple[Steps, Steps]:

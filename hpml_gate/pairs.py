@@ -25,28 +25,27 @@ from hpml_gate.worker import Order
 # loop, launches of 60 turns scatter by 2.0 %, of which 1.6 % is the launches' own.
 TURNS_NS = 400_000_000
 LONGEST_NS = 60_000_000_000
-FEWEST_TURNS, MOST_TURNS = 8, 60
+FEWEST_TURNS, MOST_TURNS = 5, 60
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """One launch of both sides. Blocks ``2 q`` and ``2 q + 1`` of either are its ``q``-th turn."""
+    """One launch of both sides, which took turns: base, head, head, base, or the other way."""
 
     base: Launch
     head: Launch
 
     @cached_property
     def log_ratios(self) -> list[float]:
-        """log(head / base) of each ABBA turn: what changes steadily over a turn cancels."""
-        sides = [[log(ns) for ns in launch.step_ns] for launch in (self.base, self.head)]
+        """log(head / base) of each two blocks next to each other: two in an ABBA turn."""
         return [
-            (sides[1][at] + sides[1][at + 1] - sides[0][at] - sides[0][at + 1]) / 2
-            for at in range(0, len(sides[0]), 2)
+            log(head_ns / base_ns)
+            for base_ns, head_ns in zip(self.base.step_ns, self.head.step_ns, strict=True)
         ]
 
     @property
     def log_ratio(self) -> float:
-        """The launch's one observation: the median over its turns."""
+        """The launch's one observation: the median, over as many of either order."""
         return median(self.log_ratios)
 
 

@@ -108,7 +108,12 @@ def launch_of(
     facts: Facts, iterations: int, blocks: Sequence[tuple[BlockTime, ...]], disturbance: Disturbance
 ) -> Launch:
     """Put together what a worker timed, what it says of itself and what disturbed it."""
-    process = {"cpus": list(facts.cpus), "environment": dict(facts.environment), "gc": "off"}
+    process = {
+        "cpus": list(facts.cpus),
+        "niceness": facts.niceness,
+        "environment": dict(facts.environment),
+        "gc": "off",
+    }
     return Launch(
         iterations=iterations,
         blocks=tuple(blocks),

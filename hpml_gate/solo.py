@@ -52,7 +52,7 @@ def _launch(
     here = quiet.cpus_of_launch(0, None)
     with workers([(Side(), order) for _ in numbers], here, cpus, patience) as started:
         for number, worker in zip(numbers, started, strict=True):
-            worker.pin(quiet.cpus_of_launch(number, cpus))
+            worker.settle(quiet.cpus_of_launch(number, cpus))
             done.append(_time(worker, iterations))
             iterations = done[0].iterations
     return done

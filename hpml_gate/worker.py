@@ -63,6 +63,7 @@ class Facts:
     effective: Mapping[str, Any]
     metrics: Mapping[str, Metric]
     cpus: Sequence[int]
+    niceness: int
     environment: Mapping[str, str]
 
 
@@ -110,6 +111,7 @@ class Workbench:
                 for name, one in getattr(self._step, "metrics", {}).items()
             },
             cpus=sorted(os.sched_getaffinity(0)),
+            niceness=os.getpriority(os.PRIO_PROCESS, 0),
             environment={name: os.environ[name] for name in QUIET_NAMES if name in os.environ},
         )
 

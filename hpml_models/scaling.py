@@ -3,32 +3,54 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from statistics import median
+from typing import Any, NamedTuple
 
-from hpml_models.types import Case
+from hpml_models import registry
+from hpml_models.types import Case, Held
 
-HEADINGS = (
-    "step ms",
-    "items/s",
-    "speedup",
-    "strong",
-    "weak",
-    "skew",
-    "MiB/rank",  # parameters and optimizer state, on the rank that holds most
-    "of single",
-    "MB sent",  # by the rank that sends most, in one step
-    "bubble",  # mean over the ranks
-    "theory",
-)
+
+class Column(NamedTuple):
+    """How a figure is shown."""
+
+    heading: str
+    form: str
+    unit: float = 1
+
+    def cell(self, value: float | None) -> str:
+        """Write a value; what is not known is a dash."""
+        return "-" if value is None else self.form.format(value / self.unit)
+
+
+COLUMNS: Mapping[str, Column] = {
+    "step_ns": Column("step ms", "{:.2f}", 1e6),
+    "items_per_s": Column("items/s", "{:.0f}"),
+    "speedup": Column("speedup", "{:.2f}"),
+    "strong": Column("strong", "{:.0%}"),
+    "weak": Column("weak", "{:.0%}"),
+    "skew": Column("skew", "{:.1%}"),
+    "held_bytes": Column("MiB/rank", "{:.1f}", 2**20),  # on the rank that holds most
+    "held_share": Column("of single", "{:.2f}"),
+    "held_ideal": Column("ideal", "{:.2f}"),
+    "sent_bytes": Column("MB sent", "{:.2f}", 1e6),  # by the rank that sends most, in one step
+    "sent_ideal_bytes": Column("ideal", "{:.2f}", 1e6),
+    "bubble": Column("bubble", "{:.0%}"),  # mean over the ranks
+    "bubble_ideal": Column("ideal", "{:.0%}"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What one case gave: its median step over the launches, and what took effect."""
+    """What one case gave: the median step of each launch, and what took effect."""
 
     case: Case
-    step_ns: float
+    launch_medians_ns: Sequence[float]
     effective: Mapping[str, Any]
+
+    @property
+    def step_ns(self) -> float:
+        """Median over the launches."""
+        return median(self.launch_medians_ns)
 
     @property
     def items_per_s(self) -> float:
@@ -36,10 +58,11 @@ class Row:
         return self.case.batch / self.step_ns * 1e9
 
     @property
-    def state_bytes(self) -> float | None:
+    def held(self) -> Held | None:
         """Parameters and optimizer state on the rank that holds most, if it was read back."""
         kinds = [self.by_rank(f"{kind}_bytes") for kind in ("parameter", "optimizer")]
-        return max(map(sum, zip(*kinds, strict=True)), default=None)
+        most = max(zip(*kinds, strict=True), key=sum, default=None)
+        return Held(parameter_bytes=most[0], optimizer_bytes=most[1]) if most else None
 
     def by_rank(self, fact: str) -> list[Any]:
         """Return a fact for each rank, none if it was not read back: equal facts stand once."""
@@ -56,14 +79,15 @@ def lines(rows: Sequence[Row]) -> Iterator[str]:
     speedup by device; weak scaling efficiency is the time of ``single`` with a device's part of
     the batch by the time of all devices with all of it. What was not measured is a dash.
     """
-    ordered = sorted(rows, key=_place)
+    ordered = sorted(rows, key=place)
     width = max(len(_label(row.case)) for row in rows)
-    for problem, same in groupby(ordered, key=lambda row: _problem(row.case)):
+    for problem, same in groupby(ordered, key=lambda row: problem_of(row.case)):
         yield ", ".join(problem)
-        yield f"{'':{width}}" + "".join(f"{heading:>11}" for heading in HEADINGS)
+        yield f"{'':{width}}" + "".join(f"{heading:>11}" for heading, *_ in COLUMNS.values())
         for row in same:
             note = "  oversubscribed" if row.effective.get("oversubscribed") else ""
-            cells = "".join(f"{one:>11}" for one in _cells(row, rows))
+            found = figures(row, rows)
+            cells = "".join(f"{one.cell(found[name]):>11}" for name, one in COLUMNS.items())
             yield f"{_label(row.case):{width}}{cells}{note}"
 
 
@@ -71,13 +95,14 @@ def _label(case: Case) -> str:
     return f"b{case.batch} {case.way}"
 
 
-def _place(row: Row) -> tuple[Any, ...]:
+def place(row: Row) -> tuple[Any, ...]:
     """Give the order: of each problem first one device, then the others as they are listed."""
     case = row.case
-    return _problem(case), case.batch, case.device_count, case.strategy != "single"
+    return problem_of(case), case.batch, case.device_count, case.strategy != "single"
 
 
-def _problem(case: Case) -> tuple[str, ...]:
+def problem_of(case: Case) -> tuple[str, ...]:
+    """Return what cases have in common that are compared with each other."""
     return case.model, case.data, case.preset, case.device, case.precision
 
 
@@ -89,30 +114,37 @@ def _single(row: Row, rows: Iterable[Row], batch: float) -> Row | None:
             for other in rows
             if (other.case.strategy, other.case.batch) == ("single", batch)
             and other.case.micro_batches == 1
-            and _problem(other.case) == _problem(row.case)
+            and problem_of(other.case) == problem_of(row.case)
         ),
         None,
     )
 
 
-def _cells(row: Row, rows: Sequence[Row]) -> Iterator[str]:
+def figures(row: Row, rows: Sequence[Row]) -> dict[str, float | None]:
+    """Return what stands in a row, None where it was not measured, or theory does not say.
+
+    Times in nanoseconds, memory and traffic in bytes; all else are shares or ratios.
+    """
     single = _single(row, rows, row.case.batch)
     part = _single(row, rows, row.case.batch / row.case.device_count)
     speedup = row.items_per_s / single.items_per_s if single else None
-    state, alone = row.state_bytes, single.state_bytes if single else None
+    held, alone = row.held, single.held if single else None
+    strategy = registry.strategies()[row.case.strategy]
+    held_ideal = strategy.held_in_theory(row.case, alone) if alone else None
     sent, bubbles = row.by_rank("sent_bytes"), row.by_rank("bubble")
-    yield f"{row.step_ns / 1e6:.2f}"
-    yield f"{row.items_per_s:.0f}"
-    yield _shown(speedup, "{:.2f}")
-    yield _shown(speedup and speedup / row.case.device_count, "{:.0%}")
-    yield _shown(part.step_ns / row.step_ns if part else None, "{:.0%}")
-    yield _shown(row.effective.get("skew_ns"), "{:.1%}", row.step_ns)
-    yield _shown(state, "{:.1f}", 2**20)
-    yield _shown(state and alone and state / alone, "{:.2f}")
-    yield _shown(max((sum(one.values()) for one in sent), default=None), "{:.2f}", 1e6)
-    yield _shown(sum(bubbles) / len(bubbles) if bubbles else None, "{:.0%}")
-    yield _shown(row.effective.get("bubble_in_theory"), "{:.0%}")
-
-
-def _shown(value: float | None, form: str, unit: float = 1) -> str:
-    return "-" if value is None else form.format(value / unit)
+    return {
+        "step_ns": row.step_ns,
+        "items_per_s": row.items_per_s,
+        "speedup": speedup,
+        "speedup_ideal": speedup and row.case.device_count,
+        "strong": speedup and speedup / row.case.device_count,
+        "weak": part.step_ns / row.step_ns if part else None,
+        "skew": row.effective["skew_ns"] / row.step_ns if "skew_ns" in row.effective else None,
+        "held_bytes": held.total_bytes if held else None,
+        "held_share": held.total_bytes / alone.total_bytes if held and alone else None,
+        "held_ideal": held_ideal / alone.total_bytes if held_ideal and alone else None,
+        "sent_bytes": max((sum(one.values()) for one in sent), default=None),
+        "sent_ideal_bytes": strategy.sent_in_theory(row.case, alone) if alone else None,
+        "bubble": sum(bubbles) / len(bubbles) if bubbles else None,
+        "bubble_ideal": row.effective.get("bubble_in_theory"),
+    }

@@ -179,6 +179,19 @@ class Snapshot(NamedTuple):
     optimizer: "dict[str, Tensor]"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What a process holds of a model."""
+
+    parameter_bytes: float
+    optimizer_bytes: float
+
+    @property
+    def total_bytes(self) -> float:
+        """Both together."""
+        return self.parameter_bytes + self.optimizer_bytes
+
+
 class Trainer(Protocol):
     """A model under a strategy, as one rank sees it."""
 
@@ -222,6 +235,14 @@ class Strategy(Protocol):
 
         ``traffic`` holds the bytes that this rank gave to each collective in one step.
         """
+
+    def held_in_theory(self, case: Case, single: Held) -> float | None:  # noqa: ARG002
+        """Return the bytes that a rank should hold of what one device holds; None: not known."""
+        return single.total_bytes
+
+    def sent_in_theory(self, case: Case, single: Held) -> float | None:  # noqa: ARG002
+        """Return the bytes that a rank should give to collectives in a step; None: not known."""
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)

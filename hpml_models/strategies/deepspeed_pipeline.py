@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from hpml_models.deepspeed_engine import why_not_deepspeed
 from hpml_models.sharing import whole_or_halves, why_not_stages
-from hpml_models.types import Case, ModelSpec, Rank, Strategy, Task, Trainer
+from hpml_models.types import Case, Held, ModelSpec, Rank, Strategy, Task, Trainer
 
 if TYPE_CHECKING:
     from hpml_models.deepspeed_pipelining import DeepSpeedPipelineTrainer
@@ -37,6 +37,10 @@ class DeepSpeedPipeline(Strategy):
     def proof(self, trainer: Trainer, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
         """Ask the engine."""
         return cast("DeepSpeedPipelineTrainer", trainer).proof(rank, traffic)
+
+    def held_in_theory(self, case: Case, single: Held) -> float | None:
+        """Count one of as many equal stages as a replica has."""
+        return single.total_bytes / case.stages
 
 
 STRATEGY = DeepSpeedPipeline()

@@ -13,6 +13,7 @@ from hpml_models.sharing import share_of, why_not_shared
 from hpml_models.types import (
     Batch,
     Case,
+    Held,
     Incorrect,
     ModelSpec,
     Part,
@@ -131,6 +132,19 @@ class DeepSpeedZero(Strategy):
         if not sum(traffic.values()):
             raise Incorrect("deepspeed_zero did not take effect: its ranks exchanged nothing")
         return facts
+
+    def held_in_theory(self, case: Case, single: Held) -> float | None:
+        """Count a shard of the state and its copy of the parameters, in stage 3 of these, too."""
+        state = single.total_bytes / case.device_count
+        parts = case.device_count if case.variant == "zero3" else 1
+        return state + single.parameter_bytes / parts
+
+    def sent_in_theory(self, case: Case, single: Held) -> float | None:
+        """Count gradients and shards: once, or for each micro-batch."""
+        whole, shard = single.parameter_bytes, single.parameter_bytes / case.device_count
+        each = {"zero1": 0, "zero2": whole, "zero3": whole + 2 * shard}[case.variant]
+        once = {"zero1": whole + shard, "zero2": shard, "zero3": 0}[case.variant]
+        return each * case.micro_batches + once
 
     def _check_shards(self, trainer: DeepSpeedZeroTrainer, facts: Mapping[str, Any]) -> None:
         """Check that ranks keep one copy together, and in stage 3 one set of parameters."""

@@ -13,7 +13,7 @@ from hpml_models.evidence import held, total_over_ranks
 from hpml_models.meshes import mesh_of
 from hpml_models.sharing import why_not_shared
 from hpml_models.training import EagerTrainer
-from hpml_models.types import Case, Incorrect, ModelSpec, Rank, Strategy, Task, Trainer
+from hpml_models.types import Case, Held, Incorrect, ModelSpec, Rank, Strategy, Task, Trainer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -85,6 +85,15 @@ class Fsdp(Strategy):
                 f"and moved {moved}"
             )
         return {**facts, "parameter_bytes_of_all_ranks": everywhere}
+
+    def held_in_theory(self, case: Case, single: Held) -> float | None:
+        """Count an equal shard of everything."""
+        return single.total_bytes / case.device_count
+
+    def sent_in_theory(self, case: Case, single: Held) -> float | None:
+        """Count a shard for each pass of each micro-batch, and all gradients once."""
+        shard = single.parameter_bytes / case.device_count
+        return 2 * shard * case.micro_batches + single.parameter_bytes
 
 
 STRATEGY = Fsdp()

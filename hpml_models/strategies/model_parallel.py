@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from hpml_models.sharing import why_not_cut
-from hpml_models.types import Case, ModelSpec, Rank, Strategy, Task, Trainer
+from hpml_models.types import Case, Held, ModelSpec, Rank, Strategy, Task, Trainer
 
 if TYPE_CHECKING:
     from hpml_models.pipelining import PipelineTrainer
@@ -38,6 +38,10 @@ class ModelParallel(Strategy):
     def proof(self, trainer: Trainer, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
         """Check that each rank holds its own stage, and hands on what it computes."""
         return cast("PipelineTrainer", trainer).proof(rank, traffic)
+
+    def held_in_theory(self, case: Case, single: Held) -> float | None:
+        """Count one of as many equal stages as a replica has."""
+        return single.total_bytes / case.stages
 
 
 STRATEGY = ModelParallel()

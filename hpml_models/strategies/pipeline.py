@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from hpml_models.sharing import whole_or_halves, why_not_stages
-from hpml_models.types import Case, ModelSpec, Rank, Strategy, Task, Trainer
+from hpml_models.types import Case, Held, ModelSpec, Rank, Strategy, Task, Trainer
 
 if TYPE_CHECKING:
     from hpml_models.pipelining import PipelineTrainer
@@ -57,6 +57,10 @@ class Pipeline(Strategy):
     def proof(self, trainer: Trainer, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
         """Check that each rank holds its own stages, and that all micro-batches ran."""
         return cast("PipelineTrainer", trainer).proof(rank, traffic)
+
+    def held_in_theory(self, case: Case, single: Held) -> float | None:
+        """Count one of as many equal stages as a replica has."""
+        return single.total_bytes / case.stages
 
 
 STRATEGY = Pipeline()

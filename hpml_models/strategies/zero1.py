@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from hpml_models.evidence import total_over_ranks
 from hpml_models.strategies.ddp import Ddp, DdpTrainer
-from hpml_models.types import Incorrect, Rank, Task, Trainer
+from hpml_models.types import Case, Held, Incorrect, Rank, Task, Trainer
 
 
 class Zero1Trainer(DdpTrainer):
@@ -50,6 +50,14 @@ class Zero1(Ddp):
             )
         whole = total_over_ranks(facts["optimizer_bytes"])
         return {**facts, "optimizer_bytes_of_all_ranks": whole}
+
+    def held_in_theory(self, case: Case, single: Held) -> float | None:
+        """Count all parameters, and the optimizer's state of one part of them."""
+        return single.parameter_bytes + single.optimizer_bytes / case.device_count
+
+    def sent_in_theory(self, case: Case, single: Held) -> float | None:  # noqa: ARG002
+        """Count each gradient once, then each parameter: one rank broadcasts it, all call."""
+        return 2 * single.parameter_bytes
 
 
 STRATEGY = Zero1()

@@ -8,14 +8,39 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, ttest_1samp, ttest_ind
 
-from hpml_gate.statistics import Drift, drift_of, holm, of_pairs, of_sessions, usual_drift
+from hpml_gate.statistics import (
+    FEWEST_TO_TRIM,
+    TRIMMED,
+    Drift,
+    drift_of,
+    holm,
+    of_pairs,
+    of_sessions,
+    usual_drift,
+)
 
-LOGS = st.lists(st.floats(-1, 1), min_size=3, max_size=12).filter(lambda v: np.std(v) > 1e-6)
+
+def lists(fewest: int, most: int) -> st.SearchStrategy[list[float]]:
+    """Draw logarithms of ratios, of which no half is the same."""
+    logs = st.lists(st.floats(-1, 1), min_size=fewest, max_size=most)
+    return logs.filter(lambda v: np.subtract(*np.percentile(v, [70, 30])) > 1e-6)
 
 
-@given(LOGS, st.floats(0.5, 2.0))
-def test_pairs_are_students_test_on_log_ratios(logs: list[float], ratio: float) -> None:
+LOGS = lists(3, 12)
+
+
+@given(lists(3, FEWEST_TO_TRIM - 1), st.floats(0.5, 2.0))
+def test_a_few_pairs_are_students_test_on_log_ratios(logs: list[float], ratio: float) -> None:
     expected = ttest_1samp(logs, log(ratio), alternative="greater").pvalue
+    assert of_pairs(logs).p_above(ratio) == pytest.approx(expected, abs=1e-9)
+
+
+@given(lists(FEWEST_TO_TRIM, 40), st.floats(0.5, 2.0))
+def test_more_are_yuens_test(logs: list[float], ratio: float) -> None:
+    """Scipy has it for two samples; one of zeros makes it a test of the other."""
+    above = np.array(logs) - log(ratio)
+    none = np.zeros(len(logs))
+    expected = ttest_ind(above, none, equal_var=False, trim=TRIMMED, alternative="greater").pvalue
     assert of_pairs(logs).p_above(ratio) == pytest.approx(expected, abs=1e-9)
 
 

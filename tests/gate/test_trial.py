@@ -75,6 +75,25 @@ def test_a_slowdown_is_found(slowdown: float, scatter: float, power: float) -> N
     assert binomtest(found, trials, power, alternative="less").pvalue > 1e-3
 
 
+def unlucky(generator: np.random.Generator) -> Iterator[float]:
+    """Give launches of which one in five went wrong on either side, by ten times the scatter."""
+    while True:
+        yield generator.normal(0.0, 0.1 if generator.random() < 0.2 else 0.01)
+
+
+def test_launches_that_went_wrong_hide_no_slowdown_and_make_none() -> None:
+    generator = np.random.default_rng(8)
+    trials, launches = 400, 30
+    found = {0.0: 0, 0.02: 0}
+    for slowdown in found:
+        for _ in range(trials):
+            logs = [log(1 + slowdown) + x for x in islice(unlucky(generator), launches)]
+            estimate = of_pairs(logs)
+            found[slowdown] += trial.is_regression(estimate, estimate.p_above(1.0), MARGIN)
+    assert binomtest(found[0.0], trials, 0.01, alternative="greater").pvalue > 1e-3
+    assert binomtest(found[0.02], trials, 0.9, alternative="less").pvalue > 1e-3
+
+
 def test_a_clear_pass_is_cheap() -> None:
     generator = np.random.default_rng(3)
     outcome = trial.screen(draws(generator, 0.0, 0.003), MARGIN, BUDGET.screen_s)

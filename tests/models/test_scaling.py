@@ -1,14 +1,17 @@
 """The table of strategies: figures by hand, and nothing that was not measured."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from hpml_models.bubble import BusyTime, bubble_of_1f1b, bubble_of_order
 from hpml_models.hardware import is_oversubscribed
 from hpml_models.matrix import Setting, cases
-from hpml_models.scaling import HEADINGS, Row, lines
+from hpml_models.scaling import COLUMNS, Row, lines
+from hpml_models.scaling_pictures import draw
 
 SINGLE = next(
     case
@@ -19,14 +22,14 @@ SINGLE = next(
 
 def row(ms: float, **changes: Any) -> Row:
     effective = changes.pop("effective", {})
-    return Row(case=replace(SINGLE, **changes), step_ns=ms * 1e6, effective=effective)
+    return Row(case=replace(SINGLE, **changes), launch_medians_ns=[ms * 1e6], effective=effective)
 
 
 def table(*rows: Row) -> dict[str, dict[str, str]]:
     """The cells by batch and way, of rows that are all of one problem."""
     _, _, *found = lines(rows)
     cut = [line.split() for line in found]
-    return {" ".join(one[:2]): dict(zip(HEADINGS, one[2:], strict=True)) for one in cut}
+    return {" ".join(one[:2]): dict(zip(COLUMNS, one[2:], strict=True)) for one in cut}
 
 
 def test_efficiencies_are_against_one_device_of_the_same_run() -> None:
@@ -35,7 +38,7 @@ def test_efficiencies_are_against_one_device_of_the_same_run() -> None:
     assert found["speedup"] == "1.67"
     assert found["strong"] == "83%"
     assert found["weak"] == "83%"
-    assert found["items/s"] == "533"
+    assert found["items_per_s"] == "533"
 
 
 def test_what_was_not_measured_is_a_dash() -> None:
@@ -52,12 +55,12 @@ def test_the_rank_that_holds_and_sends_most_counts() -> None:
         "bubble": [0.1, 0.3],
         "bubble_in_theory": 0.2,
     }
-    many = row(60, strategy="pipeline", device_count=2, effective=by_rank)
+    many = row(60, strategy="pipeline", device_count=2, stages=2, effective=by_rank)
     found = table(row(50, effective=held), many)["b16 pipeline-x2"]
-    assert found["MiB/rank"] == "2.0"
-    assert found["of single"] == "0.50"
-    assert found["MB sent"] == "2.00"
-    assert found["bubble"] == found["theory"] == "20%"
+    assert found["held_bytes"] == "2.0"
+    assert found["held_share"] == found["held_ideal"] == "0.50"
+    assert found["sent_bytes"] == "2.00"
+    assert found["bubble"] == found["bubble_ideal"] == "20%"
 
 
 def test_one_device_comes_first_and_each_problem_has_its_heading() -> None:
@@ -100,3 +103,19 @@ def test_busy_time_is_what_is_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None
         assert work() == "done"
         other()
     assert busy.bubble() == pytest.approx(1 - 30 / 60)
+
+
+def test_pictures_show_what_was_measured_and_nothing_else(tmp_path: Path) -> None:
+    ways = [
+        row(ms, strategy="pipeline", device_count=2, stages=2, micro_batches=count, variant="1f1b")
+        for count, ms in ((2, 70), (4, 60))
+    ]
+    drawn = draw([row(100), *ways], tmp_path / "scaling")
+    problem = "resnet18-synthetic-tiny-cpu-fp32"
+    assert [one.name for one in drawn] == [f"speedup-{problem}.svg", f"split_size-{problem}.svg"]
+    assert all(ET.parse(one).getroot().tag.endswith("svg") for one in drawn)
+
+
+def test_one_row_alone_is_no_picture(tmp_path: Path) -> None:
+    assert draw([row(100)], tmp_path / "scaling") == []
+    assert not (tmp_path / "scaling").exists()

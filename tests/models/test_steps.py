@@ -1,6 +1,9 @@
 """Prepared steps: every case can be built, proves what took effect, and a sham is refused."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
+from statistics import mean
 from typing import Any
 
 import pytest
@@ -16,10 +19,11 @@ from hpml_models.matrix import Setting, spec_of, why_not
 from hpml_models.precision import PRECISIONS, check_output_dtype
 from hpml_models.quantization.static_int8 import StaticInt8
 from hpml_models.runtimes.torchscript import TorchScript
+from hpml_models.scaling import Row
 from hpml_models.step import prepare_step, prove_training
 from hpml_models.strategies.ddp import Ddp
 from hpml_models.training import EagerTrainer
-from hpml_models.types import Batch, Case, Incorrect, ModelSpec, Part, Rank, Task
+from hpml_models.types import Batch, Case, Held, Incorrect, ModelSpec, Part, Rank, Task
 
 SETTING = Setting(device="cpu", preset="tiny")
 TRAINING = [  # in bf16 the smallest model stands for all: autocast is one line for each strategy
@@ -44,6 +48,33 @@ def test_every_case_is_prepared_and_timed(case: Case) -> None:
     expects = PRECISIONS[case.precision].output_dtype if case.quantization == "none" else "float32"
     assert step.effective["output_dtype"] == expects
     assert step.effective["threads"] == 1
+    if case.mode == "train" and case.precision == "fp32":
+        check_theory(case, step.effective)
+
+
+@cache
+def held_by_one_device(model: str) -> Held:
+    facts = facts_of(model=model, strategy="single", precision="fp32", mode="train")
+    return Held(parameter_bytes=facts["parameter_bytes"], optimizer_bytes=facts["optimizer_bytes"])
+
+
+def check_theory(case: Case, effective: Mapping[str, Any]) -> None:
+    """Over the ranks, a strategy holds and sends what its paper says, but for some padding.
+
+    Gathers may be fewer: what the forward pass leaves in place need not be gathered once more.
+    """
+    row = Row(case=case, launch_medians_ns=[1], effective=effective)
+    strategy = registry.strategies()[case.strategy]
+    single = held_by_one_device(case.model)
+    padding = 0.10 if case.strategy == "deepspeed_zero" else 0.02
+    kinds = row.by_rank("parameter_bytes"), row.by_rank("optimizer_bytes")
+    held = [sum(one) for one in zip(*kinds, strict=True)]
+    if ideal := strategy.held_in_theory(case, single):
+        assert mean(held) == pytest.approx(ideal, rel=padding)
+    sent = [sum(one.values()) for one in row.by_rank("sent_bytes")]
+    if ideal := strategy.sent_in_theory(case, single):
+        fewest = single.parameter_bytes + (ideal - single.parameter_bytes) / 2
+        assert fewest * (1 - padding) <= mean(sent) <= ideal * (1 + padding)
 
 
 def facts_of(**wanted: Any) -> dict[str, Any]:
