@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+import numpy as np
 from numba import cuda as numba_cuda
 
-from hpml_kernels.types import Array, Bound, Variant
+from hpml_kernels.types import Array, Bound, DeviceCode, Variant
 
 cuda: Any = numba_cuda
 
@@ -26,9 +27,32 @@ def why_not_cuda() -> str | None:
     return "no_hardware: no CUDA device that numba can use (and the cuda extra installed)"
 
 
-def on_cuda(bind: Callable[..., Bound]) -> Variant:
+def on_cuda(
+    bind: Callable[..., Bound], *, code: DeviceCode | None = None, simulated: bool = True
+) -> Variant:
     """Make the variant that ``bind`` binds on the device."""
-    return Variant(bind=bind, why_not=why_not_cuda, device="cuda", cpus=None)
+    return Variant(
+        bind=bind,
+        why_not=why_not_cuda,
+        device="cuda",
+        cpus=None,
+        code=code,
+        simulated=simulated,
+    )
+
+
+def by_element(kernel: Any, *, code: DeviceCode | None = None, per_thread: int = 1) -> Variant:
+    """Make the variant whose CUDA kernel walks through ``out`` by the size of the grid.
+
+    The kernel gets the inputs and ``out`` on the device; ``per_thread`` elements each make a grid.
+    """
+
+    def bind(*arguments: Any) -> Bound:
+        on_device = [to_device(one) if isinstance(one, np.ndarray) else one for one in arguments]
+        blocks = blocks_for(-(-arguments[-1].size // per_thread))
+        return bind_cuda(kernel, blocks, on_device[-1].copy_to_host, *on_device)
+
+    return on_cuda(bind, code=code)
 
 
 def blocks_for(count: int) -> int:
