@@ -7,7 +7,7 @@ import numpy as np
 
 from hpml_kernels.checks import check_out
 from hpml_kernels.registry import kernels
-from hpml_kernels.types import Array, Bound, Incorrect, Inputs, Kernel
+from hpml_kernels.types import Array, Bound, Incorrect, Inputs, Kernel, Tolerance
 
 
 def call(kernel_name: str, *inputs: Any, variant: str = "numba", out: Array | None = None) -> Array:
@@ -39,33 +39,41 @@ def bind(kernel: Kernel, variant: str, inputs: Inputs, out: Array | None = None)
     return kernel.variants[variant].bind(*inputs, fresh if out is None else out)
 
 
-def check_result(kernel: Kernel, result: Array, expected: Array) -> None:
-    """Raise :class:`~hpml_kernels.types.Incorrect` if the two differ by more than is allowed."""
+def check_variant(kernel: Kernel, variant: str, result: Array, expected: Array) -> None:
+    """Hold a variant's result to the reference, by its own tolerance if it has one."""
+    check_result(kernel, result, expected, kernel.variants[variant].tolerance)
+
+
+def check_result(
+    kernel: Kernel, result: Array, expected: Array, tolerance: Tolerance | None = None
+) -> None:
+    """Raise :class:`~hpml_kernels.types.Incorrect` if the two differ by more than is allowed.
+
+    That is the kernel's tolerance where no other is given.
+    """
     if result.shape != expected.shape:
         raise Incorrect(f"{kernel.name} gives shape {result.shape}, not {expected.shape}")
-    close = _is_close(kernel, result, expected)
+    close = _is_close(tolerance or kernel.tolerance, result, expected)
     if not close.all():
         wrong = int(np.size(close) - np.count_nonzero(close))
         raise Incorrect(f"{kernel.name} gives {wrong} wrong values of {expected.size}")
 
 
-def _is_close(kernel: Kernel, result: Array, expected: Array) -> Array:
+def _is_close(tolerance: Tolerance, result: Array, expected: Array) -> Array:
     """Compare each value: equal once rounded to the result's type, or near enough before that."""
     with np.errstate(all="ignore"):  # infinite and huge values are compared too
         rounded = expected.astype(result.dtype)
         same = np.equal(result, rounded) | (np.isnan(result) & np.isnan(rounded))
         wide = np.promote_types(expected.dtype, np.float64)
         error = np.abs(result.astype(wide) - expected.astype(wide))
-        near: Array = same | (error <= _allowed(kernel, rounded))
+        near: Array = same | (error <= _allowed(tolerance, rounded))
     return near
 
 
-def _allowed(kernel: Kernel, rounded: Array) -> Array:
+def _allowed(tolerance: Tolerance, rounded: Array) -> Array:
     finite = np.isfinite(rounded)
-    magnitudes = np.abs(np.where(finite, rounded, 0)).astype(np.float64)
+    magnitudes = np.abs(np.where(finite, rounded, 0))
     largest = float(np.max(magnitudes, initial=0.0))
-    by_type = np.spacing(np.abs(np.where(finite, rounded, 0))) if rounded.dtype.kind == "f" else 0.0
-    allowed: Array = np.maximum(
-        kernel.tolerance.ulps * by_type, kernel.tolerance.of_largest * largest
-    )
+    spacings = np.spacing(magnitudes) if rounded.dtype.kind == "f" else 0.0
+    allowed: Array = np.maximum(tolerance.ulps * spacings, tolerance.of_largest * largest)
     return np.where(finite, allowed, 0.0)

@@ -29,6 +29,24 @@ def check_shape(name: str, array: Array, shape: tuple[int, ...], of: str) -> Non
         raise ValueError(f"{name} has shape {array.shape}, not {shape} as {of} asks for")
 
 
+def check_vector(x: Array) -> None:
+    """Ask for one float32 array."""
+    check_array("x", x, np.float32)
+
+
+def check_pair(x: Array, y: Array) -> None:
+    """Ask for two float32 arrays of one length."""
+    check_array("x", x, np.float32)
+    check_array("y", y, np.float32)
+    check_shape("y", y, x.shape, "x")
+
+
+def check_scaled_pair(a: float, x: Array, y: Array) -> None:
+    """Ask for a number and two float32 arrays of one length."""
+    check_number("a", a)
+    check_pair(x, y)
+
+
 def check_out(out: Array, like: Array, inputs: Mapping[str, object]) -> None:
     """Ask for an ``out`` of that type and shape that can be written and overlaps no input."""
     check_array("out", out, like.dtype, ndim=like.ndim)
@@ -47,3 +65,11 @@ def check_count(name: str, number: int, *, least: int = 1) -> None:
         raise TypeError(f"{name} is a {type(number).__name__}, not a whole number")
     if number < least:
         raise ValueError(f"{name} is {number}, not at least {least}")
+
+
+def check_number(name: str, number: float) -> None:
+    """Ask for a finite number."""
+    if not isinstance(number, int | float | np.integer | np.floating):
+        raise TypeError(f"{name} is a {type(number).__name__}, not a number")
+    if not np.isfinite(number):
+        raise ValueError(f"{name} is {number}, not finite")

@@ -3,15 +3,20 @@
 The functions that variants are made of take the kernel's inputs and then ``out``.
 """
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
+from numba.core.registry import cpu_target
 
 from hpml_kernels.types import Array, Bound, Incorrect, Variant
 
+USUAL_LAST_CACHE_BYTES = 32 * 2**20  # where the kernel does not say
 LARGEST_INTERPRETED = 200_000  # elements that Python works through in well under a second
 
 
@@ -24,11 +29,21 @@ def jit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
     def compiled(function: Callable[..., Any]) -> Any:
         try:
-            return numba.njit(cache=True, **options)(function)
+            dispatcher = numba.njit(cache=True, **options)(function)
         except RuntimeError:  # no folder to keep it in
             return numba.njit(**options)(function)
+        # numba looks at the function's own file alone, but much is inlined from others.
+        dispatcher._cache._cache_file._source_stamp = package_stamp()  # noqa: SLF001
+        return dispatcher
 
     return compiled
+
+
+@cache
+def package_stamp() -> str:
+    """Return what changes with any source file of this package: kept code is for one of these."""
+    sources = sorted(Path(__file__).parent.rglob("*.py"))
+    return hashlib.sha256(b"".join(one.read_bytes() for one in sources)).hexdigest()
 
 
 def interpreted(function: Callable[..., Any]) -> Variant:
@@ -59,12 +74,20 @@ def in_parallel(function: Any) -> Variant:
 
 
 def bind_numba(function: Any, *arguments: Any) -> Bound:
-    """Bind a compiled function to the kernel's inputs and ``out``, which holds the result."""
+    """Bind a function of :func:`jit` to its arguments, of which the last holds the result."""
+    _load_numba()
     return Bound(
         run=lambda: function(*arguments),
         result=lambda: arguments[-1],
         effective=lambda: _compiled(function),
     )
+
+
+@cache
+def _load_numba() -> None:
+    """Let numba import its tables of types, which takes half a second, before the first call."""
+    cpu_target.typing_context.refresh()
+    cpu_target.target_context.refresh()
 
 
 def _compiled(function: Any) -> Mapping[str, Any]:
@@ -88,7 +111,7 @@ def _compiled(function: Any) -> Mapping[str, Any]:
 def _parallel_loops(function: Any, signature: Any) -> int:
     """Count the loops handed to threads in the code itself: numba's own report is not cached."""
     library = function.overloads[signature.args].library
-    return str(library._get_module_for_linking()).count("@numba_parallel_for(")  # noqa: SLF001
+    return str(library._get_module_for_linking()).count("call void @numba_parallel_for(")  # noqa: SLF001
 
 
 def why_not_parallel() -> str | None:
@@ -100,6 +123,14 @@ def why_not_parallel() -> str | None:
 def available_cores() -> int:
     """Return how many cores this process may compute on."""
     return len(os.sched_getaffinity(0))
+
+
+@cache
+def last_cache_bytes() -> int:
+    """Return the size of the largest cache that this processor has, as the kernel knows it."""
+    folder = Path("/sys/devices/system/cpu/cpu0/cache")
+    sizes = [int(one.read_text().strip("K\n")) * 1024 for one in folder.glob("index*/size")]
+    return max(sizes, default=USUAL_LAST_CACHE_BYTES)
 
 
 def scalar_out(dtype: type[np.generic]) -> Array:

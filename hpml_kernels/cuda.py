@@ -55,6 +55,24 @@ def by_element(kernel: Any, *, code: DeviceCode | None = None, per_thread: int =
     return on_cuda(bind, code=code)
 
 
+def sum_by_blocks(kernel: Any) -> Variant:
+    """Make the variant whose CUDA kernel leaves a sum for each block; the host adds them up."""
+
+    def bind(*arguments: Any) -> Bound:
+        *inputs, _out = arguments
+        blocks = blocks_for(inputs[0].size)
+        sums = to_device(np.zeros(blocks))
+        return bind_cuda(
+            kernel,
+            blocks,
+            lambda: sums.copy_to_host().sum(keepdims=True),
+            *map(to_device, inputs),
+            sums,
+        )
+
+    return on_cuda(bind)
+
+
 def blocks_for(count: int) -> int:
     """Return how many blocks give one thread to each of ``count`` elements, up to a full grid."""
     return max(1, min(MAX_BLOCKS, -(-count // THREADS)))

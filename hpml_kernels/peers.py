@@ -14,7 +14,7 @@ import numpy as np
 
 from hpml_kernels.cpu import available_cores, why_not_parallel
 from hpml_kernels.cuda import why_not_cuda
-from hpml_kernels.types import Array, Bound, Variant
+from hpml_kernels.types import Array, Bound, Tolerance, Variant
 
 
 def on_numpy(function: Callable[..., object]) -> Mapping[str, Variant]:
@@ -133,3 +133,8 @@ def _on_one_and_all(library: str, bind: Callable[..., Bound]) -> Mapping[str, Va
 def why_not_installed(library: str) -> str | None:
     """Return a reason where a peer's package is not installed."""
     return None if find_spec(library) else f"unsupported: {library} is not installed"
+
+
+def loosely(tolerance: Tolerance, variants: Mapping[str, Variant]) -> Mapping[str, Variant]:
+    """Hold peers to less than the kernel's own tolerance."""
+    return {name: replace(variant, tolerance=tolerance) for name, variant in variants.items()}

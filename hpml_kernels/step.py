@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hpml_kernels.call import bind, check_result
+from hpml_kernels.call import bind, check_variant
 from hpml_kernels.cuda import CudaClock
 from hpml_kernels.registry import kernels
 
@@ -70,7 +70,7 @@ def prepare_kernel(kernel_name: str, variant_name: str, preset: str) -> KernelSt
     inputs = kernel.make_inputs(kernel.sizes[preset], np.random.default_rng(SEED))
     bound = bind(kernel, variant_name, inputs)
     bound.run()
-    check_result(kernel, bound.result(), kernel.reference(*inputs))
+    check_variant(kernel, variant_name, bound.result(), kernel.reference(*inputs))
     on_cuda = kernel.variants[variant_name].device == "cuda"
     return KernelStep(
         run=bound.run,

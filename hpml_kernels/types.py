@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Inputs = tuple[Any, ...]  # arrays and numbers, on the host
 
-Limit = Literal["read", "copy", "update", "fma", "integer", "launch", "pcie"]
+Limit = Literal[
+    "read", "copy", "combine", "update", "accumulate", "fma", "integer", "launch", "pcie"
+]
 """A roof of the machine, as :mod:`hpml_kernels.limits` measures it.
 
-``read``: bytes read. ``copy``: bytes read and written elsewhere. ``update``: bytes read and written
-in place. Each over as many bytes as the kernel moves, so in the same cache or in memory; on CUDA
-that memory is the device's. ``fma``: float32 operations, two for each fused multiply-add.
+``read``: bytes read. ``copy``: one array read, one written. ``combine``: two read, one written.
+``update``: one read and written in place. ``accumulate``: one read, another read and written in
+place. Each over as many bytes as the kernel moves, so in the same cache or in memory; on CUDA that
+memory is the device's. ``fma``: float32 operations, two for each fused multiply-add.
 ``integer``: 32-bit integer operations. ``launch``: calls of an empty kernel. ``pcie``: bytes
 between host and device.
 """
@@ -91,6 +94,7 @@ class Variant:
     largest_size: int | None = None  # beyond this a call would take minutes
     code: DeviceCode | None = None  # of CUDA variants of ours
     simulated: bool = True  # numba's simulator can run it
+    tolerance: Tolerance | None = None  # where it is not the kernel's: a peer may be less exact
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hpml_kernels.call import call, check_result
+from hpml_kernels.call import call, check_result, check_variant
 from hpml_kernels.registry import kernels
 from hpml_kernels.step import prepare_kernel, why_not
 from hpml_kernels.types import Incorrect, Variant
@@ -46,7 +46,7 @@ def test_a_variant_gives_what_the_reference_gives(
     skip_without(VARIANTS[name, variant])
     kernel = kernels()[name]
     inputs = kernel.make_inputs(size, np.random.default_rng(seed))
-    check_result(kernel, call(name, *inputs, variant=variant), kernel.reference(*inputs))
+    check_variant(kernel, variant, call(name, *inputs, variant=variant), kernel.reference(*inputs))
 
 
 @pytest.mark.parametrize("variant", of("add"))
