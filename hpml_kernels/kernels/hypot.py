@@ -1,0 +1,158 @@
+"""Length of the hypotenuse over two float32 arrays: elementwise arithmetic that can overflow.
+
+The sum of squares is exact enough in float64, and cannot overflow there. Rounded to float32 it
+loses half an ulp at most, of which the root keeps half: with the root's own rounding less than one
+ulp in all. A float32 root is several times faster than one in float64. Blocks with a sum that
+float32 holds badly or not at all (huge, tiny, zero, infinite, NaN) are computed once more, slowly.
+"""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numba import get_num_threads, prange
+
+from hpml_kernels.checks import check_pair
+from hpml_kernels.cpu import bind_numba, in_numba, in_parallel, interpreted, jit, last_cache_bytes
+from hpml_kernels.cuda import by_element, cuda
+from hpml_kernels.peers import on_cupy, on_numpy, on_torch
+from hpml_kernels.streaming import LANES, bounds, first_aligned
+from hpml_kernels.types import Array, Bound, Inputs, Kernel, Tolerance, Work
+from hpml_kernels.vectors import load, stream
+
+BLOCK = 1024  # elements, a few KiB: the slow path finds them in the first-level cache
+SMALLEST_NORMAL = np.int32(0x00800000)  # the bits of 2^-126
+NORMAL_SPAN = np.uint32(0x7F000000)  # from there to infinity, as unsigned bits
+INFINITY = np.float32(np.inf)
+
+
+def make_inputs(size: int, generator: np.random.Generator) -> Inputs:
+    """Draw two arrays of ``size`` normal numbers."""
+    return tuple(generator.standard_normal(size, dtype=np.float32) for _ in range(2))
+
+
+def reference(x: Array, y: Array) -> Array:
+    """Compute in float64."""
+    length: Array = np.hypot(x.astype(np.float64), y)
+    return length
+
+
+def hypot_loop(x: Array, y: Array, out: Array) -> None:
+    """Compute one element after the other."""
+    for i in range(out.size):
+        out[i] = math.hypot(x[i], y[i])
+
+
+@jit(fastmath={"contract"})
+def hypot_normal(x: Array, y: Array, out: Array) -> Any:
+    """Compute a block and say whether all of its sums were normal float32 numbers."""
+    farthest = np.uint32(0)
+    for i in range(np.uintp(out.size)):
+        total = np.float32(np.float64(x[i]) * x[i] + np.float64(y[i]) * y[i])
+        above = np.uint32(np.float32(total).view(np.int32) - SMALLEST_NORMAL)  # wraps if below
+        farthest = max(farthest, above)
+        out[i] = np.sqrt(total)
+    return farthest < NORMAL_SPAN
+
+
+@jit()
+def hypot_any(x: Array, y: Array, out: Array) -> None:
+    """Compute a block of any values: an infinite side wins over one that is not a number."""
+    for i in range(np.uintp(out.size)):
+        root = np.sqrt(np.float64(x[i]) * x[i] + np.float64(y[i]) * y[i])
+        infinite = (abs(x[i]) == INFINITY) | (abs(y[i]) == INFINITY)
+        out[i] = INFINITY if infinite else np.float32(root)
+
+
+@jit()
+def hypot_block(x: Array, y: Array, out: Array) -> None:
+    """Compute a block the fast way, and once more where that was not enough."""
+    if not hypot_normal(x, y, out):
+        hypot_any(x, y, out)
+
+
+@jit()
+def hypot_stream(x: Array, y: Array, out: Array) -> None:
+    """Compute in a buffer that stays in cache, and write that past the caches."""
+    buffer = np.empty(BLOCK, np.float32)
+    begin = first_aligned(out, np.uintp(0), np.uintp(out.size))
+    hypot_block(x[:begin], y[:begin], out[:begin])
+    for at in range(begin, np.uintp(out.size), np.uintp(BLOCK)):
+        count = min(np.uintp(BLOCK), np.uintp(out.size) - at)
+        whole = count // LANES * LANES
+        hypot_block(x[at : at + count], y[at : at + count], buffer[:count])
+        for i in range(np.uintp(0), whole, LANES):
+            stream(out, at + i, load(buffer, i))
+        for i in range(whole, count):
+            out[at + i] = buffer[i]
+
+
+@jit()
+def hypot_serial(x: Array, y: Array, past_caches: bool, out: Array) -> None:  # noqa: FBT001
+    """Compute on one core."""
+    if past_caches:
+        hypot_stream(x, y, out)
+    else:
+        for at in range(0, out.size, BLOCK):
+            hypot_block(x[at : at + BLOCK], y[at : at + BLOCK], out[at : at + BLOCK])
+
+
+@jit(parallel=True)
+def hypot_parallel(
+    x: Array,
+    y: Array,
+    past_caches: bool,  # noqa: FBT001
+    threads: int,
+    out: Array,
+) -> None:
+    """Compute on all cores."""
+    for part in prange(threads):
+        first, last = bounds(np.uintp(out.size), threads, part)
+        hypot_serial(x[first:last], y[first:last], past_caches, out[first:last])
+
+
+def is_beyond_caches(x: Array, y: Array, out: Array) -> bool:
+    """Say whether ``out`` should and can be written past the caches."""
+    moved = x.nbytes + y.nbytes + out.nbytes
+    return out.flags.c_contiguous and moved > last_cache_bytes()
+
+
+def bind_serial(x: Array, y: Array, out: Array) -> Bound:
+    """Bind the serial function."""
+    return bind_numba(hypot_serial, x, y, is_beyond_caches(x, y, out), out)
+
+
+def bind_parallel(x: Array, y: Array, out: Array) -> Bound:
+    """Bind the parallel function."""
+    past_caches = is_beyond_caches(x, y, out)
+    return bind_numba(hypot_parallel, x, y, past_caches, get_num_threads(), out)
+
+
+@cuda.jit
+def hypot_cuda(x: Array, y: Array, out: Array) -> None:
+    """Compute on the device: each thread walks the arrays by the size of the grid."""
+    for i in range(cuda.grid(1), out.size, cuda.gridsize(1)):
+        out[i] = math.hypot(x[i], y[i])
+
+
+KERNEL = Kernel(
+    name="hypot",
+    sizes={"tiny": 100_000, "small": 1_000_000, "paper": 2**26},
+    make_inputs=make_inputs,
+    make_out=lambda x, _y: np.empty_like(x),
+    check=check_pair,
+    reference=reference,
+    tolerance=Tolerance(ulps=1),
+    work=lambda size: Work(bytes_moved=12 * size, flops=4 * size),
+    limit="combine",
+    variants={
+        "python": interpreted(hypot_loop),
+        **on_numpy(lambda x, y, out: np.hypot(x, y, out=out)),
+        **on_torch(lambda torch, x, y, out: torch.hypot(x, y, out=out)),
+        **on_cupy(lambda cupy, x, y, out: cupy.hypot(x, y, out=out)),
+        "numba": replace(in_numba(hypot_serial), bind=bind_serial),
+        "numba_parallel": replace(in_parallel(hypot_parallel), bind=bind_parallel),
+        "cuda_naive": by_element(hypot_cuda),
+    },
+)
