@@ -41,16 +41,24 @@ def on_cuda(
     )
 
 
-def by_element(kernel: Any, *, code: DeviceCode | None = None, per_thread: int = 1) -> Variant:
+def by_element(
+    kernel: Any,
+    *,
+    code: DeviceCode | None = None,
+    per_thread: int = 1,
+    shape: tuple[int, int] | None = None,
+) -> Variant:
     """Make the variant whose CUDA kernel walks through ``out`` by the size of the grid.
 
-    The kernel gets the inputs and ``out`` on the device; ``per_thread`` elements each make a grid.
+    The kernel gets the inputs and ``out`` on the device; ``per_thread`` elements each make a grid,
+    where it has no ``shape`` of its own (blocks, threads of each).
     """
 
     def bind(*arguments: Any) -> Bound:
         on_device = [to_device(one) if isinstance(one, np.ndarray) else one for one in arguments]
-        blocks = blocks_for(-(-arguments[-1].size // per_thread))
-        return bind_cuda(kernel, blocks, on_device[-1].copy_to_host, *on_device)
+        blocks, threads = shape or (blocks_for(-(-arguments[-1].size // per_thread)), THREADS)
+        result = on_device[-1].copy_to_host
+        return bind_cuda(kernel, blocks, result, *on_device, threads=threads)
 
     return on_cuda(bind, code=code)
 
@@ -78,13 +86,19 @@ def blocks_for(count: int) -> int:
     return max(1, min(MAX_BLOCKS, -(-count // THREADS)))
 
 
-def bind_cuda(kernel: Any, blocks: int, result: Callable[[], Array], *arguments: Any) -> Bound:
+def bind_cuda(
+    kernel: Any,
+    blocks: int,
+    result: Callable[[], Array],
+    *arguments: Any,
+    threads: int = THREADS,
+) -> Bound:
     """Bind a CUDA kernel to arguments on the device; ``result`` fetches what a run left there."""
-    launch = kernel[blocks, THREADS]
+    launch = kernel[blocks, threads]
     return Bound(
         run=lambda: launch(*arguments),
         result=result,
-        effective=lambda: {"blocks": blocks, "threads_per_block": THREADS, **_device()},
+        effective=lambda: {"blocks": blocks, "threads_per_block": threads, **_device()},
     )
 
 

@@ -154,5 +154,8 @@ KERNEL = Kernel(
         "numba": replace(in_numba(hypot_serial), bind=bind_serial),
         "numba_parallel": replace(in_parallel(hypot_parallel), bind=bind_parallel),
         "cuda_naive": by_element(hypot_cuda),
+        "cuda_1x1": by_element(hypot_cuda, shape=(1, 1)),  # a single thread: how not to launch
+        # 8,192 threads take the simulator several seconds.
+        "cuda_128x64": replace(by_element(hypot_cuda, shape=(128, 64)), simulated=False),
     },
 )

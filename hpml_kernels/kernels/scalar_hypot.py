@@ -85,7 +85,7 @@ KERNEL = Kernel(
     reference=reference,
     tolerance=Tolerance(of_largest=1e-9),  # each call may add its own half ulp
     work=lambda size: Work(bytes_moved=0, flops=5 * size),
-    limit="launch",
+    limit="fma",
     variants={
         "python": interpreted(chain_of(hypot)),
         "math": replace(interpreted(chain_of(math.hypot)), is_peer=True),
