@@ -11,15 +11,15 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numba import get_num_threads, prange
+from numba import prange
 
 from hpml_kernels.checks import check_pair
-from hpml_kernels.cpu import bind_numba, in_numba, in_parallel, interpreted, jit, last_cache_bytes
+from hpml_kernels.cpu import in_numba, interpreted, jit
 from hpml_kernels.cuda import by_element, cuda
+from hpml_kernels.parts import in_parts
 from hpml_kernels.peers import on_cupy, on_numpy, on_torch
-from hpml_kernels.streaming import LANES, bounds, first_aligned
-from hpml_kernels.types import Array, Bound, Inputs, Kernel, Tolerance, Work
-from hpml_kernels.vectors import load, stream
+from hpml_kernels.streaming import bounds
+from hpml_kernels.types import Array, Inputs, Kernel, Tolerance, Work
 
 BLOCK = 1024  # elements, a few KiB: the slow path finds them in the first-level cache
 SMALLEST_NORMAL = np.int32(0x00800000)  # the bits of 2^-126
@@ -73,60 +73,18 @@ def hypot_block(x: Array, y: Array, out: Array) -> None:
 
 
 @jit()
-def hypot_stream(x: Array, y: Array, out: Array) -> None:
-    """Compute in a buffer that stays in cache, and write that past the caches."""
-    buffer = np.empty(BLOCK, np.float32)
-    begin = first_aligned(out, np.uintp(0), np.uintp(out.size))
-    hypot_block(x[:begin], y[:begin], out[:begin])
-    for at in range(begin, np.uintp(out.size), np.uintp(BLOCK)):
-        count = min(np.uintp(BLOCK), np.uintp(out.size) - at)
-        whole = count // LANES * LANES
-        hypot_block(x[at : at + count], y[at : at + count], buffer[:count])
-        for i in range(np.uintp(0), whole, LANES):
-            stream(out, at + i, load(buffer, i))
-        for i in range(whole, count):
-            out[at + i] = buffer[i]
-
-
-@jit()
-def hypot_serial(x: Array, y: Array, past_caches: bool, out: Array) -> None:  # noqa: FBT001
+def hypot_serial(x: Array, y: Array, out: Array) -> None:
     """Compute on one core."""
-    if past_caches:
-        hypot_stream(x, y, out)
-    else:
-        for at in range(0, out.size, BLOCK):
-            hypot_block(x[at : at + BLOCK], y[at : at + BLOCK], out[at : at + BLOCK])
+    for at in range(0, out.size, BLOCK):
+        hypot_block(x[at : at + BLOCK], y[at : at + BLOCK], out[at : at + BLOCK])
 
 
 @jit(parallel=True)
-def hypot_parallel(
-    x: Array,
-    y: Array,
-    past_caches: bool,  # noqa: FBT001
-    threads: int,
-    out: Array,
-) -> None:
+def hypot_parallel(x: Array, y: Array, threads: int, out: Array) -> None:
     """Compute on all cores."""
     for part in prange(threads):
         first, last = bounds(np.uintp(out.size), threads, part)
-        hypot_serial(x[first:last], y[first:last], past_caches, out[first:last])
-
-
-def is_beyond_caches(x: Array, y: Array, out: Array) -> bool:
-    """Say whether ``out`` should and can be written past the caches."""
-    moved = x.nbytes + y.nbytes + out.nbytes
-    return out.flags.c_contiguous and moved > last_cache_bytes()
-
-
-def bind_serial(x: Array, y: Array, out: Array) -> Bound:
-    """Bind the serial function."""
-    return bind_numba(hypot_serial, x, y, is_beyond_caches(x, y, out), out)
-
-
-def bind_parallel(x: Array, y: Array, out: Array) -> Bound:
-    """Bind the parallel function."""
-    past_caches = is_beyond_caches(x, y, out)
-    return bind_numba(hypot_parallel, x, y, past_caches, get_num_threads(), out)
+        hypot_serial(x[first:last], y[first:last], out[first:last])
 
 
 @cuda.jit
@@ -151,8 +109,8 @@ KERNEL = Kernel(
         **on_numpy(lambda x, y, out: np.hypot(x, y, out=out)),
         **on_torch(lambda torch, x, y, out: torch.hypot(x, y, out=out)),
         **on_cupy(lambda cupy, x, y, out: cupy.hypot(x, y, out=out)),
-        "numba": replace(in_numba(hypot_serial), bind=bind_serial),
-        "numba_parallel": replace(in_parallel(hypot_parallel), bind=bind_parallel),
+        "numba": in_numba(hypot_serial),
+        "numba_parallel": in_parts(hypot_parallel),
         "cuda_naive": by_element(hypot_cuda),
         "cuda_1x1": by_element(hypot_cuda, shape=(1, 1)),  # a single thread: how not to launch
         # 8,192 threads take the simulator several seconds.
