@@ -4,14 +4,13 @@ import pytest
 
 from hpml_gate.bench import Bench
 from hpml_kernels.registry import kernels
-from hpml_kernels.step import kernel_id, prepare_kernel
+from hpml_kernels.step import kernel_id, prepare_kernel, why_not
 
 
 def test_kernel(bench: Bench, kernel: str, variant: str, request: pytest.FixtureRequest) -> None:
     """One call on inputs that lie where the variant computes."""
-    registered = kernels()[kernel].variants[variant]
-    if reason := registered.why_not():
-        pytest.skip(reason)
     preset = request.config.getoption("preset")
-    case_id = kernel_id(kernel, variant, preset)
-    bench(prepare_kernel, kernel, variant, preset, case_id=case_id, cpus=registered.cpus)
+    if reason := why_not(kernel, variant, preset):
+        pytest.skip(reason)
+    case_id, cpus = kernel_id(kernel, variant, preset), kernels()[kernel].variants[variant].cpus
+    bench(prepare_kernel, kernel, variant, preset, case_id=case_id, cpus=cpus)

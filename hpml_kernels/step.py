@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from hpml_kernels.call import bind, check_variant
 from hpml_kernels.cuda import CudaClock
 from hpml_kernels.registry import kernels
-from hpml_kernels.types import Array, Incorrect, Kernel
 
 SEED = 42
 
@@ -50,6 +50,16 @@ def every_id() -> frozenset[str]:
     )
 
 
+def why_not(kernel_name: str, variant_name: str, preset: str) -> str | None:
+    """Return the reason why a variant cannot be timed here at this preset's size."""
+    kernel = kernels()[kernel_name]
+    variant, size = kernel.variants[variant_name], kernel.sizes[preset]
+    largest = variant.largest_size
+    if largest is not None and size > largest:
+        return f"unsupported: {size} elements are beyond the {largest} of {variant_name}"
+    return variant.why_not()
+
+
 def prepare_kernel(kernel_name: str, variant_name: str, preset: str) -> KernelStep:
     """Bind a variant to seeded inputs, run it once and check what it gave.
 
@@ -57,26 +67,14 @@ def prepare_kernel(kernel_name: str, variant_name: str, preset: str) -> KernelSt
     compiled as its name says.
     """
     kernel = kernels()[kernel_name]
-    variant = kernel.variants[variant_name]
     inputs = kernel.make_inputs(kernel.sizes[preset], np.random.default_rng(SEED))
-    bound = variant.bind(*inputs)
+    bound = bind(kernel, variant_name, inputs)
     bound.run()
-    check_result(kernel, bound.result(), kernel.reference(*inputs))
+    check_variant(kernel, variant_name, bound.result(), kernel.reference(*inputs))
+    on_cuda = kernel.variants[variant_name].device == "cuda"
     return KernelStep(
         run=bound.run,
-        clock=CudaClock() if variant.device == "cuda" else None,
+        clock=CudaClock() if on_cuda else None,
         items_per_step=kernel.sizes[preset],
         effective=bound.effective(),
     )
-
-
-def check_result(kernel: Kernel, result: Array, expected: Array) -> None:
-    """Raise :class:`~hpml_kernels.types.Incorrect` if the two differ by more than is allowed."""
-    if result.shape != expected.shape:
-        raise Incorrect(f"{kernel.name} gives shape {result.shape}, not {expected.shape}")
-    largest = np.max(np.abs(expected[np.isfinite(expected)]), initial=0.0)
-    allowed = kernel.tolerance * float(largest)
-    close = np.isclose(result, expected, rtol=0.0, atol=allowed, equal_nan=True)
-    if not close.all():
-        wrong = int(np.size(close) - np.count_nonzero(close))
-        raise Incorrect(f"{kernel.name} gives {wrong} wrong values of {expected.size}")

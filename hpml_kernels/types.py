@@ -2,13 +2,26 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-Arrays = tuple[Array, ...]
+Inputs = tuple[Any, ...]  # arrays and numbers, on the host
+
+Limit = Literal[
+    "read", "copy", "combine", "update", "accumulate", "fma", "integer", "launch", "pcie"
+]
+"""A roof of the machine, as :mod:`hpml_kernels.limits` measures it.
+
+``read``: bytes read. ``copy``: one array read, one written. ``combine``: two read, one written.
+``update``: one read and written in place. ``accumulate``: one read, another read and written in
+place. Each over as many bytes as the kernel moves, so in the same cache or in memory; on CUDA that
+memory is the device's. ``fma``: float32 operations, two for each fused multiply-add.
+``integer``: 32-bit integer operations. ``launch``: calls of an empty kernel. ``pcie``: bytes
+between host and device.
+"""
 
 
 class Incorrect(AssertionError):
@@ -16,8 +29,34 @@ class Incorrect(AssertionError):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a call has to do at the least, however it does it.
+
+    ``bytes_moved`` counts each input byte once and each output byte once, or twice where the
+    kernel updates in place; an integer kernel counts ``integer_ops`` instead of ``flops``.
+    """
+
+    bytes_moved: int
+    flops: int = 0
+    integer_ops: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tolerance:
+    """How far a result may lie from its reference: by the larger of the two.
+
+    ``ulps`` counts spacings of the result's type at each value of the reference, ``of_largest`` is
+    relative to the reference's largest magnitude. Neither: the reference, rounded to the result's
+    type, bit for bit (signs of zero and of NaN apart).
+    """
+
+    ulps: float = 0.0
+    of_largest: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Bound:
-    """A variant bound to its inputs: ``run`` does the work, ``result`` fetches what it gave.
+    """A variant bound to its arguments: ``run`` does the work, ``result`` fetches what it gave.
 
     ``effective`` says what took effect; it is read after the first run, when all is compiled.
     """
@@ -28,26 +67,54 @@ class Bound:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeviceCode:
+    """What a CUDA kernel compiles to, which can be read without a device.
+
+    ``instructions`` are those that its PTX must hold (``ld.global.v4.f32``, ``shfl.sync``).
+    """
+
+    function: Any
+    signature: str
+    instructions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One way to compute a kernel. ``bind`` gets the kernel's inputs, on the host."""
+    """One way to compute a kernel.
+
+    ``bind`` gets the kernel's inputs and then ``out``, all on the host and checked. A peer is not
+    ours: what we would be measured by if this project were not there.
+    """
 
     bind: Callable[..., Bound]
     why_not: Callable[[], str | None] = lambda: None  # what this machine lacks for it
-    device: str = "cpu"
+    device: Literal["cpu", "cuda"] = "cpu"
     cpus: int | None = 1  # how many it computes on, None for all
+    is_peer: bool = False
+    largest_size: int | None = None  # beyond this a call would take minutes
+    code: DeviceCode | None = None  # of CUDA variants of ours
+    simulated: bool = True  # numba's simulator can run it
+    tolerance: Tolerance | None = None  # where it is not the kernel's: a peer may be less exact
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kernel:
-    """A kernel: its inputs, its reference, its variants.
+    """A kernel: its inputs, its reference, its variants, and what bounds its speed.
 
-    A call works through ``sizes[preset]`` elements or samples. A result may differ from the
-    reference by ``tolerance``, relative to the reference's largest value.
+    ``sizes[preset]`` is the number of elements or samples of a call, or whatever ``make_inputs``
+    shapes from one number. ``check(*inputs)`` raises ``TypeError`` or ``ValueError`` that names the
+    argument, before anything is bound: :mod:`hpml_kernels.checks` has its parts.
+    ``make_out(*inputs)`` allocates ``out``, with what a kernel that works in place updates. No
+    variant writes to an input. The reference may be of a wider type than the result.
     """
 
     name: str
     sizes: Mapping[str, int]  # by preset
-    make_inputs: Callable[[int, np.random.Generator], Arrays | tuple[int, ...]]
+    make_inputs: Callable[[int, np.random.Generator], Inputs]
+    make_out: Callable[..., Array]
+    check: Callable[..., None]
     reference: Callable[..., Array]
-    tolerance: float
+    tolerance: Tolerance
+    work: Callable[[int], Work]
+    limit: Limit
     variants: Mapping[str, Variant]  # by name

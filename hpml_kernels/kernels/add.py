@@ -1,39 +1,30 @@
-"""Elementwise addition of two float32 arrays: the plainest kernel that memory bounds.
-
-Moves 12 bytes per element for one operation. ``out`` is allocated beforehand in every variant.
-"""
+"""Elementwise addition of two float32 arrays: the plainest kernel that memory bounds."""
 
 import numpy as np
-from numba import njit, prange
+from numba.extending import register_jitable
 
-from hpml_kernels.cpu import bind_numba, in_parallel
-from hpml_kernels.cuda import bind_cuda, blocks_for, cuda, on_cuda, to_device
-from hpml_kernels.types import Array, Arrays, Bound, Kernel, Variant
+from hpml_kernels.checks import check_pair
+from hpml_kernels.cuda import by_element, cuda
+from hpml_kernels.peers import on_cupy, on_numexpr, on_numpy, on_torch
+from hpml_kernels.streaming import elementwise
+from hpml_kernels.types import Array, Inputs, Kernel, Tolerance, Work
 
 
-def make_inputs(size: int, generator: np.random.Generator) -> Arrays:
+def make_inputs(size: int, generator: np.random.Generator) -> Inputs:
     """Draw two arrays of ``size`` normal numbers."""
     return tuple(generator.standard_normal(size, dtype=np.float32) for _ in range(2))
 
 
 def reference(x: Array, y: Array) -> Array:
-    """Add in float64 and round once: what a correct float32 addition gives, bit for bit."""
+    """Add in float64; rounded once, that is what a correct float32 addition gives, bit for bit."""
     total: Array = x.astype(np.float64) + y
-    return total.astype(np.float32)
+    return total
 
 
-@njit
-def add_serial(x: Array, y: Array, out: Array) -> None:
-    """Add on one core."""
-    for i in range(np.uintp(out.size)):  # unsigned: a signed index is checked for wraparound
-        out[i] = x[i] + y[i]
-
-
-@njit(parallel=True)
-def add_parallel(x: Array, y: Array, out: Array) -> None:
-    """Add on all cores."""
-    for i in prange(out.size):
-        out[i] = x[i] + y[i]
+@register_jitable
+def add(x: Array, y: Array) -> Array:
+    """Add two numbers, or two vectors."""
+    return x + y
 
 
 @cuda.jit
@@ -43,45 +34,22 @@ def add_cuda(x: Array, y: Array, out: Array) -> None:
         out[i] = x[i] + y[i]
 
 
-def bind_numpy(x: Array, y: Array) -> Bound:
-    """Bind ``np.add``."""
-    out = np.empty_like(x)
-    return Bound(
-        run=lambda: np.add(x, y, out=out),
-        result=lambda: out,
-        effective=lambda: {"numpy": np.__version__},
-    )
-
-
-def bind_serial(x: Array, y: Array) -> Bound:
-    """Bind the serial numba loop."""
-    out = np.empty_like(x)
-    return bind_numba(add_serial, lambda: out, x, y, out)
-
-
-def bind_parallel(x: Array, y: Array) -> Bound:
-    """Bind the parallel numba loop."""
-    out = np.empty_like(x)
-    return bind_numba(add_parallel, lambda: out, x, y, out)
-
-
-def bind_device(x: Array, y: Array) -> Bound:
-    """Bind the CUDA kernel to arrays that lie on the device."""
-    out = to_device(np.empty_like(x))
-    arguments = to_device(x), to_device(y), out
-    return bind_cuda(add_cuda, blocks_for(x.size), out.copy_to_host, *arguments)
-
-
 KERNEL = Kernel(
     name="add",
     sizes={"tiny": 100_000, "small": 2**24, "paper": 2**26},
     make_inputs=make_inputs,
+    make_out=lambda x, _y: np.empty_like(x),
+    check=check_pair,
     reference=reference,
-    tolerance=0.0,
+    tolerance=Tolerance(),
+    work=lambda size: Work(bytes_moved=12 * size, flops=size),
+    limit="combine",
     variants={
-        "numpy": Variant(bind=bind_numpy),
-        "numba": Variant(bind=bind_serial),
-        "numba_parallel": in_parallel(bind_parallel),
-        "cuda": on_cuda(bind_device),
+        **elementwise(add),
+        **on_numpy(lambda x, y, out: np.add(x, y, out=out)),
+        **on_numexpr("x + y", "x", "y"),
+        **on_torch(lambda torch, x, y, out: torch.add(x, y, out=out)),
+        **on_cupy(lambda cupy, x, y, out: cupy.add(x, y, out=out)),
+        "cuda_naive": by_element(add_cuda),
     },
 )

@@ -6,11 +6,13 @@ however parallel, counts the very same hits, and can be held to the reference ex
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-from hpml_kernels.cpu import bind_numba, in_parallel
+from hpml_kernels.checks import check_count
+from hpml_kernels.cpu import in_numba, in_parallel, jit, scalar_out
 from hpml_kernels.cuda import bind_cuda, blocks_for, cuda, on_cuda, to_device
-from hpml_kernels.types import Array, Bound, Kernel, Variant
+from hpml_kernels.peers import on_numpy
+from hpml_kernels.types import Array, Bound, Inputs, Kernel, Tolerance, Work
 
 GAMMA = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: the generator's stride
 FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -19,7 +21,7 @@ SCALE = 2.0**-32
 BLOCK = 2**14  # numpy works in blocks that stay in cache
 
 
-def make_inputs(size: int, generator: np.random.Generator) -> tuple[int, ...]:
+def make_inputs(size: int, generator: np.random.Generator) -> Inputs:
     """Draw a seed; ``size`` is the number of samples."""
     return size, int(generator.integers(2**63))
 
@@ -41,18 +43,20 @@ def hits_from(seed: int, first: int, last: int) -> int:
 
 def reference(samples: int, seed: int) -> Array:
     """Estimate pi from all samples at once."""
-    return _estimate(hits_from(seed, 0, samples), samples)
+    return np.array([4.0 * hits_from(seed, 0, samples) / samples])
 
 
-def _estimate(hits: int, samples: int) -> Array:
-    return np.array(4.0 * hits / samples)
+def check(samples: int, seed: int) -> None:
+    """Ask for at least one sample, and a seed of 64 bits."""
+    check_count("samples", samples)
+    check_count("seed", seed, least=0)
 
 
-_mix = njit(inline="always")(mix)
+_mix = jit(inline="always")(mix)
 _device_mix = cuda.jit(device=True)(mix)
 
 
-@njit(inline="always")
+@jit(inline="always")
 def is_hit(seed: np.uint64, index: np.uint64) -> bool:
     """Say whether sample ``index`` falls in the quarter circle."""
     word = _mix(seed + (index + np.uint64(1)) * GAMMA)
@@ -60,54 +64,29 @@ def is_hit(seed: np.uint64, index: np.uint64) -> bool:
     return bool(x * x + y * y < 1.0)
 
 
-@njit
-def pi_serial(samples: int, seed: np.uint64, hits: Array) -> None:
+@jit()
+def pi_serial(samples: int, seed: int, out: Array) -> None:
     """Count on one core."""
     count = 0
     for i in range(np.uint64(samples)):
-        count += is_hit(seed, np.uint64(i))
-    hits[0] = count
+        count += is_hit(np.uint64(seed), np.uint64(i))
+    out[0] = 4.0 * count / samples
 
 
-@njit(parallel=True)
-def pi_parallel(samples: int, seed: np.uint64, hits: Array) -> None:
+@jit(parallel=True)
+def pi_parallel(samples: int, seed: int, out: Array) -> None:
     """Count on all cores."""
     count = 0
     for i in prange(samples):
-        count += is_hit(seed, np.uint64(i))
-    hits[0] = count
+        count += is_hit(np.uint64(seed), np.uint64(i))
+    out[0] = 4.0 * count / samples
 
 
-def bind_numpy(samples: int, seed: int) -> Bound:
-    """Bind the blocked numpy version."""
-    hits = [0]
-
-    def run() -> None:
-        starts = range(0, samples, BLOCK)
-        hits[0] = sum(hits_from(seed, at, min(at + BLOCK, samples)) for at in starts)
-
-    return Bound(
-        run=run,
-        result=lambda: _estimate(hits[0], samples),
-        effective=lambda: {"numpy": np.__version__},
-    )
-
-
-def bind_serial(samples: int, seed: int) -> Bound:
-    """Bind the serial numba loop."""
-    return _bind_numba(pi_serial, samples, seed)
-
-
-def bind_parallel(samples: int, seed: int) -> Bound:
-    """Bind the parallel numba loop."""
-    return _bind_numba(pi_parallel, samples, seed)
-
-
-def _bind_numba(function: object, samples: int, seed: int) -> Bound:
-    hits = np.zeros(1, np.int64)
-    return bind_numba(
-        function, lambda: _estimate(int(hits[0]), samples), samples, np.uint64(seed), hits
-    )
+def pi_numpy(samples: int, seed: int, out: Array) -> None:
+    """Count in blocks."""
+    starts = range(0, samples, BLOCK)
+    hits = sum(hits_from(seed, at, min(at + BLOCK, samples)) for at in starts)
+    out[0] = 4.0 * hits / samples
 
 
 @cuda.jit
@@ -129,13 +108,13 @@ def pi_cuda(samples: int, seed: np.uint64, hits_by_block: Array) -> None:
         hits_by_block[cuda.blockIdx.x] = block_hits[0]
 
 
-def bind_device(samples: int, seed: int) -> Bound:
+def bind_device(samples: int, seed: int, _out: Array) -> Bound:
     """Bind the CUDA kernel; the host adds up the blocks when it fetches the result."""
     hits = to_device(np.zeros(blocks_for(samples), np.int64))
     return bind_cuda(
         pi_cuda,
         blocks_for(samples),
-        lambda: _estimate(int(hits.copy_to_host().sum()), samples),
+        lambda: np.array([4.0 * hits.copy_to_host().sum() / samples]),
         samples,
         np.uint64(seed),
         hits,
@@ -146,12 +125,16 @@ KERNEL = Kernel(
     name="monte_carlo_pi",
     sizes={"tiny": 10**6, "small": 10**7, "paper": 10**8},
     make_inputs=make_inputs,
+    make_out=lambda _samples, _seed: scalar_out(np.float64),
+    check=check,
     reference=reference,
-    tolerance=0.0,
+    tolerance=Tolerance(),
+    work=lambda size: Work(bytes_moved=0, integer_ops=5 * size),
+    limit="integer",
     variants={
-        "numpy": Variant(bind=bind_numpy),
-        "numba": Variant(bind=bind_serial),
-        "numba_parallel": in_parallel(bind_parallel),
-        "cuda": on_cuda(bind_device),
+        **on_numpy(pi_numpy),
+        "numba": in_numba(pi_serial),
+        "numba_parallel": in_parallel(pi_parallel),
+        "cuda_naive": on_cuda(bind_device),
     },
 )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scripted import Run, RunSuite
 
-from hpml_kernels.step import check_result
+from hpml_kernels.call import bind, check_result
 
 if TYPE_CHECKING:
     from hpml_kernels.types import Kernel
@@ -25,7 +25,7 @@ def test_the_kernel_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     kernel: Kernel = readme_kernel.KERNEL
     inputs = kernel.make_inputs(1000, np.random.default_rng(0))
-    bound = kernel.variants["numba"].bind(*inputs)
+    bound = bind(kernel, "numba", inputs)
     bound.run()
     check_result(kernel, bound.result(), kernel.reference(*inputs))
     assert "-> none" in bound.effective()["signature"]

@@ -1,0 +1,77 @@
+"""Dot product of two float32 arrays of positive numbers."""
+
+import numpy as np
+from numba.extending import register_jitable
+
+from hpml_kernels.checks import check_pair
+from hpml_kernels.cpu import scalar_out
+from hpml_kernels.cuda import THREADS, cuda, sum_by_blocks
+from hpml_kernels.peers import loosely, on_cupy, on_numexpr, on_numpy, on_torch
+from hpml_kernels.streaming import summing
+from hpml_kernels.types import Array, Inputs, Kernel, Tolerance, Work
+
+
+def make_inputs(size: int, generator: np.random.Generator) -> Inputs:
+    """Draw two arrays of ``size`` numbers, uniform in [0, 1)."""
+    return tuple(generator.random(size, dtype=np.float32) for _ in range(2))
+
+
+def reference(x: Array, y: Array) -> Array:
+    """Multiply and sum in float64."""
+    return np.array([x.astype(np.float64) @ y.astype(np.float64)])
+
+
+@register_jitable
+def product(x: Array, y: Array) -> Array:
+    """Return what is summed."""
+    return x * y
+
+
+def dot_numpy(x: Array, y: Array, out: Array) -> None:
+    """Call the BLAS."""
+    out[0] = np.dot(x, y)
+
+
+PEERS = {
+    **on_numpy(dot_numpy),
+    **on_numexpr("sum(x * y)", "x", "y"),
+    **on_torch(lambda torch, x, y, out: out.copy_(torch.dot(x, y))),
+    **on_cupy(lambda cupy, x, y, out: out.fill(cupy.dot(x, y))),
+}
+
+
+@cuda.jit
+def dot_cuda(x: Array, y: Array, sums: Array) -> None:
+    """Sum on the device: each thread its own elements, then each block sums its threads."""
+    shared = cuda.shared.array(THREADS, np.float64)
+    own = 0.0
+    for i in range(cuda.grid(1), x.size, cuda.gridsize(1)):
+        own += np.float64(x[i] * y[i])
+    shared[cuda.threadIdx.x] = own
+    cuda.syncthreads()
+    width = THREADS // 2
+    while width > 0:
+        if cuda.threadIdx.x < width:
+            shared[cuda.threadIdx.x] += shared[cuda.threadIdx.x + width]
+        cuda.syncthreads()
+        width //= 2
+    if cuda.threadIdx.x == 0:
+        sums[cuda.blockIdx.x] = shared[0]
+
+
+KERNEL = Kernel(
+    name="dot",
+    sizes={"tiny": 100_000, "small": 2**24, "paper": 2**26},
+    make_inputs=make_inputs,
+    make_out=lambda *_inputs: scalar_out(np.float64),
+    check=check_pair,
+    reference=reference,
+    tolerance=Tolerance(of_largest=1e-7),
+    work=lambda size: Work(bytes_moved=8 * size, flops=2 * size),
+    limit="read",
+    variants={
+        **summing(product),
+        **loosely(Tolerance(of_largest=1e-5), PEERS),  # they give float32
+        "cuda_naive": sum_by_blocks(dot_cuda),
+    },
+)

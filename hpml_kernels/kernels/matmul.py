@@ -1,0 +1,239 @@
+"""Product of two float32 matrices: the kernel that arithmetic bounds.
+
+On the CPU both matrices are packed into panels that the innermost loop (:mod:`hpml_kernels.tile`)
+reads in order: a right panel stays in the first-level cache, a block of the left matrix in the
+second. Padding with zeros makes all panels whole.
+"""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from numba import prange
+
+from hpml_kernels.checks import check_array
+from hpml_kernels.cpu import in_numba, in_parallel, interpreted, jit
+from hpml_kernels.cuda import bind_cuda, cuda, on_cuda, to_device
+from hpml_kernels.matrices import sides
+from hpml_kernels.peers import on_cupy, on_numpy, on_torch
+from hpml_kernels.tile import COLUMNS, ROWS, add_tile
+from hpml_kernels.types import Array, Bound, DeviceCode, Inputs, Kernel, Tolerance, Variant, Work
+
+DEPTH = 512  # steps of depth in a block
+BLOCK_ROWS = 16 * ROWS
+TILE = 16  # squared, the threads of a CUDA block
+
+
+def depth_for(size: int) -> int:
+    """Return the length of the sums: the side of a square number, other than both sides else."""
+    side = math.isqrt(size)
+    return side + size - side * side
+
+
+def make_inputs(size: int, generator: np.random.Generator) -> Inputs:
+    """Draw two matrices of numbers above zero, so that no sum cancels.
+
+    The product has ``size`` elements or a few less.
+    """
+    (rows, columns), depth = sides(size), depth_for(size)
+    shapes = (rows, depth), (depth, columns)
+    return tuple(generator.random(shape, dtype=np.float32) for shape in shapes)
+
+
+def make_out(a: Array, b: Array) -> Array:
+    """Allocate the product."""
+    return np.empty((a.shape[0], b.shape[1]), np.float32)
+
+
+def check(a: Array, b: Array) -> None:
+    """Ask for two float32 matrices that can be multiplied."""
+    check_array("a", a, np.float32, ndim=2)
+    check_array("b", b, np.float32, ndim=2)
+    if a.shape[1] != b.shape[0]:
+        raise ValueError(f"b has {b.shape[0]} rows, not {a.shape[1]} as the columns of a ask for")
+
+
+def reference(a: Array, b: Array) -> Array:
+    """Multiply in float64."""
+    product: Array = a.astype(np.float64) @ b.astype(np.float64)
+    return product
+
+
+def work(size: int) -> Work:
+    """Count a multiplication and an addition per step of depth and element."""
+    (rows, columns), depth = sides(size), depth_for(size)
+    elements = rows * depth + depth * columns + rows * columns
+    return Work(bytes_moved=4 * elements, flops=2 * rows * depth * columns)
+
+
+def matmul_loop(a: Array, b: Array, out: Array) -> None:
+    """Multiply as the definition says."""
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] = sum(float(a[i, k]) * float(b[k, j]) for k in range(a.shape[1]))
+
+
+@jit()
+def panels_of(count: int) -> Array:
+    """Allocate ``count`` numbers from a multiple of 64 bytes: no vector lies in two cache lines."""
+    room = np.empty(count + 16, np.float32)
+    ahead = (-room.ctypes.data) % 64 // 4
+    return room[ahead : ahead + count]
+
+
+@jit()
+def pack_right(b: Array, top: int, panel: int, packed: Array) -> None:
+    """Pack ``COLUMNS`` columns over a block of depth, one row after the other."""
+    left = panel * COLUMNS
+    width = min(COLUMNS, b.shape[1] - left)
+    depth = min(DEPTH, b.shape[0] - top)
+    for k in range(depth):
+        row = packed[(panel * depth + k) * COLUMNS :]
+        for j in range(np.uintp(width)):
+            row[j] = b[top + k, left + j]
+        for j in range(width, COLUMNS):
+            row[j] = 0
+
+
+@jit()
+def pack_left(a: Array, first: int, top: int, packed: Array) -> None:
+    """Pack ``ROWS`` rows over a block of depth, one column after the other."""
+    depth = min(DEPTH, a.shape[1] - top)
+    height = min(ROWS, a.shape[0] - first)
+    for r in range(height):
+        for k in range(depth):
+            packed[k * ROWS + r] = a[first + r, top + k]
+    for r in range(height, ROWS):
+        for k in range(depth):
+            packed[k * ROWS + r] = 0
+
+
+@jit()
+def add_edge(  # noqa: PLR0913  as add_tile
+    left: Array, left_at: int, right: Array, right_at: int, depth: int, corner: Array
+) -> None:
+    """Add a tile that reaches over the edge of the result: computed whole, copied in part."""
+    tile = np.zeros(ROWS * COLUMNS, np.float32)
+    add_tile(left, left_at, right, right_at, depth, tile, 0, COLUMNS)
+    for r in range(min(ROWS, corner.shape[0])):
+        for j in range(min(COLUMNS, corner.shape[1])):
+            corner[r, j] += tile[r * COLUMNS + j]
+
+
+@jit()
+def add_rows(a: Array, top: int, first: int, right: Array, out: Array) -> None:
+    """Add a block of depth's part to ``BLOCK_ROWS`` rows of the result."""
+    depth = min(DEPTH, a.shape[1] - top)
+    last = min(first + BLOCK_ROWS, out.shape[0])
+    columns = out.shape[1]
+    left = panels_of(depth * BLOCK_ROWS)
+    for i in range(first, last, ROWS):
+        pack_left(a, i, top, left[(i - first) * depth :])
+    flat = out.reshape(-1)
+    for j in range(0, columns, COLUMNS):
+        for i in range(first, last, ROWS):
+            left_at, right_at = (i - first) * depth, j * depth
+            if i + ROWS <= last and j + COLUMNS <= columns:
+                add_tile(left, left_at, right, right_at, depth, flat, i * columns + j, columns)
+            else:
+                add_edge(left, left_at, right, right_at, depth, out[i:last, j:])
+
+
+@jit()
+def matmul_serial(a: Array, b: Array, out: Array) -> None:
+    """Multiply on one core."""
+    out[:] = 0
+    panels = (b.shape[1] + COLUMNS - 1) // COLUMNS
+    right = panels_of(min(DEPTH, b.shape[0]) * panels * COLUMNS)
+    for top in range(0, b.shape[0], DEPTH):
+        for panel in range(panels):
+            pack_right(b, top, panel, right)
+        for first in range(0, out.shape[0], BLOCK_ROWS):
+            add_rows(a, top, first, right, out)
+
+
+@jit(parallel=True)
+def matmul_parallel(a: Array, b: Array, out: Array) -> None:
+    """Multiply on all cores: each its own rows."""
+    out[:] = 0
+    panels = (b.shape[1] + COLUMNS - 1) // COLUMNS
+    right = panels_of(min(DEPTH, b.shape[0]) * panels * COLUMNS)
+    for top in range(0, b.shape[0], DEPTH):
+        for panel in prange(panels):
+            pack_right(b, top, panel, right)
+        for block in prange((out.shape[0] + BLOCK_ROWS - 1) // BLOCK_ROWS):
+            add_rows(a, top, block * BLOCK_ROWS, right, out)
+
+
+@cuda.jit
+def matmul_cuda(a: Array, b: Array, out: Array) -> None:
+    """Multiply on the device: a thread for each element, all its operands from device memory."""
+    rows, columns = out.shape
+    at = cuda.grid(1)
+    if at < rows * columns:
+        i, j = at // columns, at % columns
+        total = np.float32(0)
+        for k in range(a.shape[1]):
+            total += a[i, k] * b[k, j]
+        out[i, j] = total
+
+
+@cuda.jit
+def matmul_tiled_cuda(a: Array, b: Array, out: Array) -> None:
+    """Multiply on the device: a block loads a tile of each matrix once, for all its threads."""
+    a_tile = cuda.shared.array((TILE, TILE), np.float32)
+    b_tile = cuda.shared.array((TILE, TILE), np.float32)
+    across = (out.shape[1] + TILE - 1) // TILE
+    y, x = cuda.threadIdx.x // TILE, cuda.threadIdx.x % TILE
+    i = cuda.blockIdx.x // across * TILE + y
+    j = cuda.blockIdx.x % across * TILE + x
+    total = np.float32(0)
+    for top in range(0, a.shape[1], TILE):
+        a_inside = i < a.shape[0] and top + x < a.shape[1]
+        b_inside = top + y < b.shape[0] and j < b.shape[1]
+        a_tile[y, x] = a[i, top + x] if a_inside else np.float32(0)
+        b_tile[y, x] = b[top + y, j] if b_inside else np.float32(0)
+        cuda.syncthreads()
+        for k in range(TILE):
+            total += a_tile[y, k] * b_tile[k, x]
+        cuda.syncthreads()
+    if i < out.shape[0] and j < out.shape[1]:
+        out[i, j] = total
+
+
+def on_device(kernel: object, *instructions: str) -> Variant:
+    """Make the variant that launches a kernel with a block for each ``TILE`` squared elements."""
+
+    def bind(a: Array, b: Array, out: Array) -> Bound:
+        tiles = math.prod(-(-side // TILE) for side in out.shape)
+        arguments = to_device(a), to_device(b), to_device(out)
+        return bind_cuda(kernel, tiles, arguments[-1].copy_to_host, *arguments)
+
+    matrix = "float32[:, ::1]"
+    signature = f"void({matrix}, {matrix}, {matrix})"
+    return on_cuda(
+        bind, code=DeviceCode(function=kernel, signature=signature, instructions=instructions)
+    )
+
+
+KERNEL = Kernel(
+    name="matmul",
+    sizes={"tiny": 256**2, "small": 1024**2, "paper": 1536**2},
+    make_inputs=make_inputs,
+    make_out=make_out,
+    check=check,
+    reference=reference,
+    tolerance=Tolerance(of_largest=5e-6),
+    work=work,
+    limit="fma",
+    variants={
+        "python": replace(interpreted(matmul_loop), largest_size=100**2),
+        **on_numpy(lambda a, b, out: np.matmul(a, b, out=out)),
+        **on_torch(lambda torch, a, b, out: torch.mm(a, b, out=out)),
+        **on_cupy(lambda cupy, a, b, out: cupy.matmul(a, b, out=out)),
+        "numba": in_numba(matmul_serial),
+        "numba_parallel": in_parallel(matmul_parallel),
+        "cuda_naive": on_device(matmul_cuda, "fma.rn.f32"),
+        "cuda_tiled": on_device(matmul_tiled_cuda, "ld.shared.f32", "bar.sync", "fma.rn.f32"),
+    },
+)

@@ -1,0 +1,140 @@
+"""Variants that are not ours: numpy, torch, numexpr, CuPy; on one core, on all, on CUDA.
+
+A peer computes into ``out``, which is allocated beforehand, as ours do.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from hpml_kernels.cpu import available_cores, why_not_parallel
+from hpml_kernels.cuda import why_not_cuda
+from hpml_kernels.types import Array, Bound, Tolerance, Variant
+
+
+def on_numpy(function: Callable[..., object]) -> Mapping[str, Variant]:
+    """Make the variant ``numpy``, which calls ``function(*inputs, out)``."""
+
+    def bind(*arguments: Any) -> Bound:
+        return Bound(
+            run=lambda: function(*arguments),
+            result=lambda: arguments[-1],
+            effective=lambda: {"numpy": np.__version__},
+        )
+
+    return {"numpy": Variant(bind=bind, is_peer=True)}
+
+
+def _over(make: Callable[[Array], Any], arguments: Iterable[Any]) -> list[Any]:
+    """Apply ``make`` to the arrays among the arguments, by a copy to those that are read-only."""
+    return [
+        make(one if one.flags.writeable else one.copy()) if isinstance(one, np.ndarray) else one
+        for one in arguments
+    ]
+
+
+def on_torch(function: Callable[..., object]) -> Mapping[str, Variant]:
+    """Make ``torch``, ``torch_parallel`` and ``torch_cuda`` of ``function(torch, *inputs, out)``.
+
+    Arrays become tensors: over the same memory on the CPU, copied to the device beforehand on CUDA.
+    """
+
+    def bind(threads: int, *arguments: Any) -> Bound:
+        torch = import_module("torch")
+        torch.set_num_threads(threads)
+        tensors = _over(torch.from_numpy, arguments)
+        return Bound(
+            run=lambda: function(torch, *tensors),
+            result=lambda: arguments[-1],
+            effective=lambda: {"torch": torch.__version__, "threads": torch.get_num_threads()},
+        )
+
+    def bind_on_device(*arguments: Any) -> Bound:
+        torch = import_module("torch")
+        tensors = _over(lambda array: torch.from_numpy(array).cuda(), arguments)
+        return Bound(
+            run=lambda: function(torch, *tensors),
+            result=lambda: tensors[-1].cpu().numpy(),
+            effective=lambda: {"torch": torch.__version__, "gpu": torch.cuda.get_device_name()},
+        )
+
+    return {**_on_one_and_all("torch", bind), "torch_cuda": _on_device("torch", bind_on_device)}
+
+
+def on_cupy(function: Callable[..., object]) -> Mapping[str, Variant]:
+    """Make ``cupy``, which calls ``function(cupy, *inputs, out)`` with arrays on the device."""
+
+    def bind(*arguments: Any) -> Bound:
+        cupy = import_module("cupy")
+        arrays = _over(cupy.asarray, arguments)
+        return Bound(
+            run=lambda: function(cupy, *arrays),
+            result=lambda: cupy.asnumpy(arrays[-1]),
+            effective=lambda: {"cupy": cupy.__version__},
+        )
+
+    return {"cupy": _on_device("cupy", bind)}
+
+
+def _on_device(library: str, bind: Callable[..., Bound]) -> Variant:
+    return Variant(
+        bind=bind,
+        why_not=lambda: why_not_installed(library) or why_not_cuda(),
+        device="cuda",
+        cpus=None,
+        is_peer=True,
+        simulated=False,
+    )
+
+
+def on_numexpr(expression: str, *names: str) -> Mapping[str, Variant]:
+    """Make ``numexpr`` and ``numexpr_parallel``, of an expression of the named inputs."""
+
+    def bind(threads: int, *arguments: Any) -> Bound:
+        numexpr = import_module("numexpr")
+        numexpr.set_num_threads(threads)
+        values = dict(zip(names, arguments, strict=False))
+        *_, out = arguments
+
+        def run() -> None:
+            numexpr.evaluate(expression, local_dict=values, out=out)
+
+        return Bound(
+            run=run,
+            result=lambda: out,
+            effective=lambda: {"numexpr": numexpr.__version__, "threads": threads},
+        )
+
+    return _on_one_and_all("numexpr", bind)
+
+
+def _on_one_and_all(library: str, bind: Callable[..., Bound]) -> Mapping[str, Variant]:
+    """Make two variants: the number of threads is the process's, so it is set when one is bound."""
+    one = Variant(
+        bind=lambda *arguments: bind(1, *arguments),
+        why_not=lambda: why_not_installed(library),
+        is_peer=True,
+    )
+    on_all = replace(
+        one,
+        bind=lambda *arguments: bind(available_cores(), *arguments),
+        why_not=lambda: why_not_installed(library) or why_not_parallel(),
+        cpus=None,
+    )
+    return {library: one, f"{library}_parallel": on_all}
+
+
+@cache
+def why_not_installed(library: str) -> str | None:
+    """Return a reason where a peer's package is not installed."""
+    return None if find_spec(library) else f"unsupported: {library} is not installed"
+
+
+def loosely(tolerance: Tolerance, variants: Mapping[str, Variant]) -> Mapping[str, Variant]:
+    """Hold peers to less than the kernel's own tolerance."""
+    return {name: replace(variant, tolerance=tolerance) for name, variant in variants.items()}
