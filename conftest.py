@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import pytest
 
+from hpml_kernels import compare, table
 from hpml_kernels import step as kernel_step
 from hpml_kernels.registry import kernels
 from hpml_models import loading, matrix, registry, scaling
@@ -30,6 +31,7 @@ AXES = (
     "quantization",
 )
 ROWS = pytest.StashKey[list[Row]]()
+KERNELS = pytest.StashKey[list[str]]()
 LOADED = [(data, 16) for data in registry.data_sets()]  # data set and batch
 
 
@@ -98,6 +100,7 @@ def _folder(text: str) -> str:
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker; refuse a launcher's ranks, which would each measure and record."""
     config.stash[ROWS] = []
+    config.stash[KERNELS] = []
     config.args[:] = _narrowed(config.args)
     config.addinivalue_line("markers", "mode(name): what the cases of a test do: train, inference")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
@@ -260,15 +263,37 @@ def report_scaling(request: pytest.FixtureRequest) -> Callable[[Row], None]:
     return request.config.stash[ROWS].append
 
 
+@pytest.fixture
+def report_kernel(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Give what adds a kernel to the table of kernels at the end of the run."""
+    return request.config.stash[KERNELS].append
+
+
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Show how the strategies scale, where several were measured."""
+    """Show how the strategies scale and how far the kernels get, where they were measured."""
+    _show_kernels(terminalreporter, config)
     rows = config.stash[ROWS]
     if len(rows) > 1:
         terminalreporter.section("strategies")
         for line in scaling.lines(rows):
             terminalreporter.write_line(line)
+
+
+def _show_kernels(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Measure the run's kernels beside their limits and peers, in turn, and show the table."""
+    measured: list[str] = config.stash[KERNELS]
+    names = sorted(set(measured))
+    if not names:
+        return
+    terminalreporter.section("kernels, beside their limits and peers")
+    rows = compare.compare(names, config.getoption("preset"))
+    for line in table.lines(rows):
+        terminalreporter.write_line(line)
+    folder = Path("results", "kernels")
+    table.write(rows, folder)
+    terminalreporter.write_line(f"table, rows and roofline: {folder}")
 
 
 @pytest.fixture
