@@ -9,8 +9,9 @@ from typing import Any, get_args
 import pytest
 
 import machines
+from hpml_kernels import compare, table
 from hpml_kernels import step as kernel_step
-from hpml_kernels.registry import kernels
+from hpml_kernels.registry import QUICK, kernels
 from hpml_models import loading, matrix, registry, scaling, scaling_pictures
 from hpml_models.hardware import is_oversubscribed, resolve_device
 from hpml_models.precision import PRECISIONS
@@ -30,6 +31,7 @@ AXES = (
     "quantization",
 )
 ROWS = pytest.StashKey[list[Row]]()
+KERNELS = pytest.StashKey[list[str]]()
 LOADED = [(data, 16) for data in registry.data_sets()]  # data set and batch
 
 
@@ -101,6 +103,7 @@ def _folder(text: str) -> str:
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker."""
     config.stash[ROWS] = []
+    config.stash[KERNELS] = []
     config.args[:] = _narrowed(config.args)
     config.addinivalue_line("markers", "mode(name): what the cases of a test do: train, inference")
 
@@ -195,7 +198,8 @@ def _cases(config: pytest.Config, mode: Mode) -> list[Case]:
 
 def _kernel_pairs(config: pytest.Config) -> dict[str, tuple[str, str]]:
     """Return the names of kernels and variants by their ids at this run's preset."""
-    pairs = [(kernel.name, variant) for kernel in kernels().values() for variant in kernel.variants]
+    names = QUICK if config.getoption("quick") else tuple(kernels())
+    pairs = [(name, variant) for name in names for variant in kernels()[name].variants]
     return {kernel_step.kernel_id(*pair, config.getoption("preset")): pair for pair in pairs}
 
 
@@ -266,10 +270,17 @@ def report_scaling(request: pytest.FixtureRequest) -> Callable[[Row], None]:
     return request.config.stash[ROWS].append
 
 
+@pytest.fixture
+def report_kernel(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Give what adds a kernel to the table of kernels at the end of the run."""
+    return request.config.stash[KERNELS].append
+
+
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Show how the strategies scale, where several were measured."""
+    """Show how the strategies scale and how far the kernels get, where they were measured."""
+    _show_kernels(terminalreporter, config)
     rows = config.stash[ROWS]
     if len(rows) > 1:
         terminalreporter.section("strategies")
@@ -281,6 +292,21 @@ def pytest_gate_results(config: pytest.Config, folder: Path) -> None:
     """Draw the table of strategies."""
     rows = config.stash[ROWS]
     scaling_pictures.draw(rows, folder / "scaling")
+
+
+def _show_kernels(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Measure the run's kernels beside their limits and peers, in turn, and show the table."""
+    measured: list[str] = config.stash[KERNELS]
+    names = sorted(set(measured))
+    if not names:
+        return
+    terminalreporter.section("kernels, beside their limits and peers")
+    rows = compare.compare(names, config.getoption("preset"))
+    for line in table.lines(rows):
+        terminalreporter.write_line(line)
+    folder = Path("results", "kernels")
+    table.write(rows, folder)
+    terminalreporter.write_line(f"table, rows and roofline: {folder}")
 
 
 @pytest.fixture

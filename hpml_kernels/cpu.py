@@ -28,6 +28,9 @@ def jit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """
 
     def compiled(function: Callable[..., Any]) -> Any:
+        # numba keeps code by name: one function compiled in two ways needs two.
+        ways = "".join(f"-{name}-{value}" for name, value in sorted(options.items()))
+        function.__qualname__ += ways
         try:
             dispatcher = numba.njit(cache=True, **options)(function)
         except RuntimeError:  # no folder to keep it in
@@ -131,6 +134,14 @@ def last_cache_bytes() -> int:
     folder = Path("/sys/devices/system/cpu/cpu0/cache")
     sizes = [int(one.read_text().strip("K\n")) * 1024 for one in folder.glob("index*/size")]
     return max(sizes, default=USUAL_LAST_CACHE_BYTES)
+
+
+def aligned(size: int, dtype: Any) -> Array:
+    """Allocate ones that begin at a multiple of 64 bytes, a cache line and a vector."""
+    width = np.dtype(dtype).itemsize
+    spare = np.ones(size + 64 // width, dtype)
+    first = -spare.ctypes.data % 64 // width
+    return spare[first : first + size]
 
 
 def scalar_out(dtype: type[np.generic]) -> Array:

@@ -138,3 +138,8 @@ def why_not_installed(library: str) -> str | None:
 def loosely(tolerance: Tolerance, variants: Mapping[str, Variant]) -> Mapping[str, Variant]:
     """Hold peers to less than the kernel's own tolerance."""
     return {name: replace(variant, tolerance=tolerance) for name, variant in variants.items()}
+
+
+def drawing(tolerance: Tolerance, variants: Mapping[str, Variant]) -> Mapping[str, Variant]:
+    """Mark peers that draw random numbers of their own; the tolerance is for the presets' sizes."""
+    return {name: replace(one, tolerance=tolerance, draws=True) for name, one in variants.items()}

@@ -94,6 +94,7 @@ class Variant:
     largest_size: int | None = None  # beyond this a call would take minutes
     code: DeviceCode | None = None  # of CUDA variants of ours
     simulated: bool = True  # numba's simulator can run it
+    draws: bool = False  # random numbers of its own: it agrees with the reference in the limit only
     tolerance: Tolerance | None = None  # where it is not the kernel's: a peer may be less exact
 
 

@@ -6,7 +6,7 @@ from numba.extending import register_jitable
 from hpml_kernels.checks import check_pair
 from hpml_kernels.cpu import scalar_out
 from hpml_kernels.cuda import THREADS, cuda, sum_by_blocks
-from hpml_kernels.peers import loosely, on_cupy, on_numexpr, on_numpy, on_torch
+from hpml_kernels.peers import loosely, on_cupy, on_numpy, on_torch
 from hpml_kernels.streaming import summing
 from hpml_kernels.types import Array, Inputs, Kernel, Tolerance, Work
 
@@ -32,9 +32,8 @@ def dot_numpy(x: Array, y: Array, out: Array) -> None:
     out[0] = np.dot(x, y)
 
 
-PEERS = {
+PEERS = {  # not numexpr, whose float32 total is 2 % off at 16 Mi elements
     **on_numpy(dot_numpy),
-    **on_numexpr("sum(x * y)", "x", "y"),
     **on_torch(lambda torch, x, y, out: out.copy_(torch.dot(x, y))),
     **on_cupy(lambda cupy, x, y, out: out.fill(cupy.dot(x, y))),
 }
@@ -71,7 +70,7 @@ KERNEL = Kernel(
     limit="read",
     variants={
         **summing(product),
-        **loosely(Tolerance(of_largest=1e-5), PEERS),  # they give float32
+        **loosely(Tolerance(of_largest=1e-2), PEERS),  # they add up in float32
         "cuda_naive": sum_by_blocks(dot_cuda),
     },
 )

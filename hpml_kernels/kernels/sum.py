@@ -35,8 +35,8 @@ def sum_numpy(x: Array, out: Array) -> None:
 PEERS = {
     **on_numpy(sum_numpy),
     **on_numexpr("sum(x)", "x"),
-    **on_torch(lambda torch, x, out: torch.sum(x, dim=0, keepdim=True, dtype=out.dtype, out=out)),
-    **on_cupy(lambda cupy, x, out: cupy.sum(x, keepdims=True, dtype=out.dtype, out=out)),
+    **on_torch(lambda torch, x, out: out.copy_(torch.sum(x))),
+    **on_cupy(lambda cupy, x, out: out.fill(cupy.sum(x))),
 }
 
 
@@ -71,7 +71,7 @@ KERNEL = Kernel(
     limit="read",
     variants={
         **summing(same),
-        **loosely(Tolerance(of_largest=1e-5), PEERS),  # they give float32
+        **loosely(Tolerance(of_largest=1e-2), PEERS),  # they add up in float32
         "cuda_naive": sum_by_blocks(sum_cuda),
     },
 )

@@ -1,0 +1,187 @@
+"""Kernels beside their limits and their peers, in turn in one process: ``python -m`` this module.
+
+A group of variants computes on one core, on all, or on a device. In each round every variant of the
+group and every probe of the kernel's limit runs one block, in a new order; ratios are those of a
+round's blocks, and what is given is their median over the rounds. So what disturbs the machine for
+longer than a round disturbs both sides of a ratio.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from time import perf_counter_ns
+from typing import Any, Literal
+
+import numpy as np
+
+from hpml_kernels.call import bind, check_variant
+from hpml_kernels.cuda import CudaClock, why_not_cuda
+from hpml_kernels.limits import Probe, amount_of, probes
+from hpml_kernels.registry import kernels
+from hpml_kernels.step import SEED, why_not
+from hpml_kernels.types import Kernel, Variant
+
+Group = Literal["one core", "all cores", "cuda"]
+ROUNDS = 15
+BLOCK_NS = 10_000_000
+SLOW_NS = 5 * BLOCK_NS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What one variant reached; the numerators are what its kernel states as its work."""
+
+    kernel: str
+    variant: str
+    group: Group
+    size: int
+    limit: str
+    is_peer: bool
+    call_ns: float
+    limit_ns: float  # the same work at the limit
+    bytes_moved: int
+    flops: int
+    ratio_to_limit: float
+    best_peer: str | None
+    ratio_to_best_peer: float | None  # above 1: ahead of it
+
+
+def compare(names: Sequence[str], preset: str) -> list[Row]:
+    """Measure the variants of these kernels that can run here, each group in a fresh process."""
+    rows: list[Row] = []
+    groups: list[Group] = ["one core", "all cores"]
+    if why_not_cuda() is None:
+        groups.append("cuda")
+    for group in groups:
+        spawning = get_context("spawn")
+        with ProcessPoolExecutor(
+            1, spawning, initializer=_hold_to_cpus, initargs=(group,)
+        ) as process:
+            for name in names:
+                rows += process.submit(measure, name, preset, group).result()
+    return rows
+
+
+def _hold_to_cpus(group: Group) -> None:
+    """Let a process of the group ``one core`` have one, before any library counts them."""
+    if group == "one core":
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+def measure(name: str, preset: str, group: Group) -> list[Row]:
+    """Measure a kernel's variants of a group in this process."""
+    kernel = kernels()[name]
+    members = [
+        variant
+        for variant, registered in kernel.variants.items()
+        if _group(registered) == group and why_not(name, variant, preset) is None
+    ]
+    if not members:
+        return []
+    size = kernel.sizes[preset]
+    ways = _ways(kernel, size, group)
+    runs = {variant: _prepared(kernel, variant, size) for variant in members}
+    runs |= {probe.name: probe.run for probe in ways}
+    times = interleaved(runs, CudaClock() if group == "cuda" else None)
+    amount = amount_of(kernel.limit, kernel.work(size))
+    limit_ns = min(
+        (times[probe.name] * amount / probe.amount for probe in ways),
+        key=lambda each: float(np.nanmedian(each)),
+    )
+    return list(rows_of(kernel, size, group, {name: times[name] for name in members}, limit_ns))
+
+
+def _group(variant: Variant) -> Group:
+    if variant.device == "cuda":
+        return "cuda"
+    return "one core" if variant.cpus == 1 else "all cores"
+
+
+def _ways(kernel: Kernel, size: int, group: Group) -> Sequence[Probe]:
+    work = kernel.work(size)
+    if group == "cuda":
+        from hpml_kernels.cuda_limits import cuda_probe
+
+        return [cuda_probe(kernel.limit, work)]
+    return probes(kernel.limit, work, parallel=group == "all cores")
+
+
+def _prepared(kernel: Kernel, variant: str, size: int) -> Callable[[], object]:
+    """Bind a variant and hold it to the reference, as the gate's step does."""
+    inputs = kernel.make_inputs(size, np.random.default_rng(SEED))
+    bound = bind(kernel, variant, inputs)
+    bound.run()
+    check_variant(kernel, variant, bound.result(), kernel.reference(*inputs))
+    return bound.run
+
+
+def interleaved(
+    runs: Mapping[str, Callable[[], object]],
+    clock: CudaClock | None = None,
+    now_ns: Callable[[], int] = perf_counter_ns,
+) -> dict[str, Any]:
+    """Return nanoseconds per call by name, an array with one entry for each round.
+
+    What takes much longer than a block runs in every fifth round, and has no entry (NaN) otherwise.
+    """
+    iterations = {name: _calibrated(run, clock, now_ns) for name, run in runs.items()}
+    order = np.random.default_rng(SEED)
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for turn in range(ROUNDS):
+        for name in order.permutation(list(runs)).tolist():
+            if turn % 5 and times[name][0] > SLOW_NS:
+                times[name].append(float("nan"))
+                continue
+            block_ns = _block_ns(runs[name], iterations[name], clock, now_ns)
+            times[name].append(block_ns / iterations[name])
+    return {name: np.array(each) for name, each in times.items()}
+
+
+def _calibrated(run: Callable[[], object], clock: Any, now_ns: Callable[[], int]) -> int:
+    """Return how many calls fill a block; the first call may compile, so it is not timed."""
+    run()
+    iterations = 1
+    while (block_ns := _block_ns(run, iterations, clock, now_ns)) < BLOCK_NS / 2:
+        iterations *= 2
+    return max(1, round(iterations * BLOCK_NS / block_ns))
+
+
+def _block_ns(
+    run: Callable[[], object], iterations: int, clock: Any, now_ns: Callable[[], int]
+) -> int:
+    if clock is not None:
+        clock.start()
+    start_ns = now_ns()
+    for _ in range(iterations):
+        run()
+    device_ns = None if clock is None else clock.stop()
+    return max(1, now_ns() - start_ns if device_ns is None else device_ns)
+
+
+def rows_of(
+    kernel: Kernel, size: int, group: Group, times: Mapping[str, Any], limit_ns: Any
+) -> Sequence[Row]:
+    """Turn the rounds' times into a row for each variant."""
+    peers = {name: each for name, each in times.items() if kernel.variants[name].is_peer}
+    best = min(peers, key=lambda name: float(np.nanmedian(peers[name])), default=None)
+    work = kernel.work(size)
+    return [
+        Row(
+            kernel=kernel.name,
+            variant=name,
+            group=group,
+            size=size,
+            limit=kernel.limit,
+            is_peer=name in peers,
+            call_ns=float(np.nanmedian(each)),
+            limit_ns=float(np.nanmedian(limit_ns)),
+            bytes_moved=work.bytes_moved,
+            flops=work.flops,
+            ratio_to_limit=float(np.nanmedian(limit_ns / each)),
+            best_peer=best,
+            ratio_to_best_peer=None if best is None else float(np.nanmedian(peers[best] / each)),
+        )
+        for name, each in times.items()
+    ]

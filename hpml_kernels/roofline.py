@@ -1,0 +1,102 @@
+"""The roofline picture: what kernels reach, under the limits measured with them in one run.
+
+After S. Williams, A. Waterman, D. Patterson, Communications of the ACM 52(4), 2009. A kernel stands
+at its operations per byte and its operations per second; beside it stands how far every kernel,
+those without arithmetic or without memory traffic too, is from its own limit.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpml_kernels.compare import Group, Row
+
+COLOURS: dict[Group, str] = {"one core": "#3f6fd1", "all cores": "#c0392b", "cuda": "#2e8b57"}
+
+
+def draw(rows: Sequence[Row], target: Path) -> None:
+    """Draw each kernel's fastest variant of ours, by group, in the format ``target`` ends in."""
+    from matplotlib.figure import Figure
+
+    best = _best(rows)
+    figure = Figure(figsize=(13, max(5.5, 0.28 * len(best))), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    _draw_roofline(left, best, rows)
+    _draw_shares(right, best)
+    figure.savefig(target)
+
+
+def _best(rows: Sequence[Row]) -> list[Row]:
+    ours: dict[tuple[str, Group], Row] = {}
+    for row in sorted((row for row in rows if not row.is_peer), key=lambda row: -row.call_ns):
+        ours[row.kernel, row.group] = row  # the fastest comes last
+    return sorted(ours.values(), key=lambda row: (row.kernel, row.group == "all cores"))
+
+
+def _draw_roofline(axes: Any, best: Sequence[Row], rows: Sequence[Row]) -> None:
+    placed = [row for row in best if row.flops and row.bytes_moved]
+    at = [row.flops / row.bytes_moved for row in placed] or [1.0]
+    edges = np.array([min(at) / 2, max(16.0, *at) * 4])
+    for group, colour in COLOURS.items():
+        _draw_roofs(axes, [row for row in rows if row.group == group], edges, colour)
+        shown = [row for row in placed if row.group == group]
+        axes.plot(
+            [row.flops / row.bytes_moved for row in shown],
+            [row.flops / row.call_ns for row in shown],
+            "o",
+            color=colour,
+            label=f"{group}: {len(shown)} kernels" if shown else None,
+        )
+    _name(axes, placed)
+    axes.set(xscale="log", yscale="log", xlim=edges, title="Roofline")
+    axes.set(xlabel="operations per byte", ylabel="GFLOP/s")
+    axes.grid(visible=True, which="major", color="#e4e4e4")
+    if placed:
+        axes.legend(loc="lower right", frameon=False)
+
+
+def _draw_roofs(axes: Any, rows: Sequence[Row], edges: Any, colour: str) -> None:
+    """Draw the bandwidths as slopes, up to the rate of arithmetic where it was measured."""
+    rates = [row.flops / row.limit_ns for row in rows if row.limit == "fma"]
+    ceiling = max(rates, default=np.inf)
+    for limit in ("read", "copy", "combine", "update", "accumulate"):
+        found = [row.bytes_moved / row.limit_ns for row in rows if row.limit == limit]
+        if found:
+            along = np.geomspace(edges[0], edges[1], 200)
+            axes.plot(along, np.minimum(along * max(found), ceiling), color=colour, lw=0.8)
+    if rates:
+        axes.axhline(ceiling, color=colour, lw=1.2)
+        axes.annotate(
+            f"fma {ceiling:.0f} GFLOP/s", (edges[1], ceiling), ha="right", va="bottom", color=colour
+        )
+
+
+def _name(axes: Any, placed: Sequence[Row]) -> None:
+    """Write each kernel's name once, over its highest point; those at one place share a line."""
+    names: dict[tuple[float, int], list[Row]] = {}
+    for row in placed:
+        if row.call_ns == min(one.call_ns for one in placed if one.kernel == row.kernel):
+            at = round(np.log10(row.flops / row.bytes_moved), 1)
+            names.setdefault((at, round(4 * np.log10(row.flops / row.call_ns))), []).append(row)
+    for together in names.values():
+        axes.annotate(
+            ", ".join(row.kernel for row in together),
+            (together[0].flops / together[0].bytes_moved, together[0].flops / together[0].call_ns),
+            xytext=(4, 6),
+            textcoords="offset points",
+            fontsize=8,
+        )
+
+
+def _draw_shares(axes: Any, best: Sequence[Row]) -> None:
+    places = np.arange(len(best))[::-1]
+    axes.barh(places, [row.ratio_to_limit for row in best], color=[COLOURS[r.group] for r in best])
+    labels = [f"{row.kernel} ({row.limit}, {row.group})" for row in best]
+    axes.set_yticks(places, labels, fontsize=8)
+    axes.axvline(1, color="#444444", lw=1, ls="--")
+    axes.set(title="Share of the kernel's own limit", xlabel="ratio_to_limit")
+    for place, row in zip(places, best, strict=True):
+        axes.text(row.ratio_to_limit, place, f" {row.ratio_to_limit:.2f}", va="center", fontsize=8)
+    axes.set_xlim(0, 1.15 * max(1.0, *(row.ratio_to_limit for row in best)))
