@@ -29,7 +29,7 @@ def jit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
     def compiled(function: Callable[..., Any]) -> Any:
         # numba keeps code by name: one function compiled in two ways needs two.
-        ways = "".join(f"-{name}-{value}" for name, value in sorted(options.items()))
+        ways = "".join(f"-{name}-{_word(value)}" for name, value in sorted(options.items()))
         function.__qualname__ += ways
         try:
             dispatcher = numba.njit(cache=True, **options)(function)
@@ -40,6 +40,11 @@ def jit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         return dispatcher
 
     return compiled
+
+
+def _word(value: Any) -> str:
+    """Write an option for the name of a file: sets always in the same order, and no braces."""
+    return "+".join(sorted(value)) if isinstance(value, set) else str(value)
 
 
 @cache

@@ -56,7 +56,7 @@ class TwoHosts:
     def output(self, rank: int) -> str:
         return (self.folder / f"output-{rank}").read_text()
 
-    def ends(self, rank: int, timeout_s: float = 240) -> int:
+    def ends(self, rank: int, timeout_s: float = 600) -> int:
         return self.started[rank].wait(timeout_s)
 
     def is_measuring(self) -> bool:
