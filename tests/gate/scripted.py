@@ -45,8 +45,7 @@ def prepare(name):
 
 def make_steady(name):
     step_ms = float(os.environ.get(name.upper() + "_MS", speed.MS.get(name, 100)))
-    wobble = 1 + (os.getpid() % 7) * 1e-4
-    return Scripted(round(step_ms * 1e6 * wobble))
+    return Scripted(round(step_ms * 1e6))
 
 
 def make_noisy(name):
