@@ -7,11 +7,12 @@ longer than a round disturbs both sides of a ratio.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
-from time import perf_counter_ns
+from time import perf_counter_ns, sleep
 from typing import Any, Literal
 
 import numpy as np
@@ -27,6 +28,7 @@ Group = Literal["one core", "all cores", "cuda"]
 ROUNDS = 15
 BLOCK_NS = 10_000_000
 SLOW_NS = 5 * BLOCK_NS
+REST_S = 0.01  # OpenMP's threads spin for some milliseconds before they sleep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,19 +57,25 @@ def compare(names: Sequence[str], preset: str) -> list[Row]:
     if why_not_cuda() is None:
         groups.append("cuda")
     for group in groups:
-        spawning = get_context("spawn")
-        with ProcessPoolExecutor(
-            1, spawning, initializer=_hold_to_cpus, initargs=(group,)
-        ) as process:
+        with ProcessPoolExecutor(1, get_context("spawn")) as process, _held_to_cpus(group):
             for name in names:
                 rows += process.submit(measure, name, preset, group).result()
     return rows
 
 
-def _hold_to_cpus(group: Group) -> None:
-    """Let a process of the group ``one core`` have one, before any library counts them."""
-    if group == "one core":
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+@contextmanager
+def _held_to_cpus(group: Group) -> Iterator[None]:
+    """Start what is started meanwhile on one core, for the group ``one core``.
+
+    The process inherits it: a library counts its cores as it is imported, and that is before the
+    process could hold itself to one.
+    """
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(allowed)} if group == "one core" else allowed)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 def measure(name: str, preset: str, group: Group) -> list[Row]:
@@ -124,7 +132,9 @@ def interleaved(
 ) -> dict[str, Any]:
     """Return nanoseconds per call by name, an array with one entry for each round.
 
-    What takes much longer than a block runs in every fifth round, and has no entry (NaN) otherwise.
+    Before each block the machine rests and one call goes untimed: threads of the block before may
+    still spin, waiting for more, and take a core away. What takes much longer than a block runs in
+    every fifth round, and has no entry (NaN) otherwise.
     """
     iterations = {name: _calibrated(run, clock, now_ns) for name, run in runs.items()}
     order = np.random.default_rng(SEED)
@@ -134,6 +144,8 @@ def interleaved(
             if turn % 5 and times[name][0] > SLOW_NS:
                 times[name].append(float("nan"))
                 continue
+            sleep(REST_S)
+            runs[name]()
             block_ns = _block_ns(runs[name], iterations[name], clock, now_ns)
             times[name].append(block_ns / iterations[name])
     return {name: np.array(each) for name, each in times.items()}

@@ -14,6 +14,7 @@ import numpy as np
 from hpml_kernels.compare import Group, Row
 
 COLOURS: dict[Group, str] = {"one core": "#3f6fd1", "all cores": "#c0392b", "cuda": "#2e8b57"}
+BANDWIDTHS = {"read", "copy", "combine", "update", "accumulate"}
 
 
 def draw(rows: Sequence[Row], target: Path) -> None:
@@ -25,6 +26,9 @@ def draw(rows: Sequence[Row], target: Path) -> None:
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     _draw_roofline(left, best, rows)
     _draw_shares(right, best)
+    figure.draw_without_rendering()  # names are put by what is drawn already, in its last place
+    figure.set_layout_engine("none")
+    _name(left, [row for row in best if row.flops and row.bytes_moved])
     figure.savefig(target)
 
 
@@ -49,45 +53,68 @@ def _draw_roofline(axes: Any, best: Sequence[Row], rows: Sequence[Row]) -> None:
             color=colour,
             label=f"{group}: {len(shown)} kernels" if shown else None,
         )
-    _name(axes, placed)
     axes.set(xscale="log", yscale="log", xlim=edges, title="Roofline")
     axes.set(xlabel="operations per byte", ylabel="GFLOP/s")
     axes.grid(visible=True, which="major", color="#e4e4e4")
     if placed:
-        axes.legend(loc="lower right", frameon=False)
+        axes.legend(loc="lower right", frameon=False, fontsize=8)
 
 
 def _draw_roofs(axes: Any, rows: Sequence[Row], edges: Any, colour: str) -> None:
     """Draw the bandwidths as slopes, up to the rate of arithmetic where it was measured."""
     rates = [row.flops / row.limit_ns for row in rows if row.limit == "fma"]
     ceiling = max(rates, default=np.inf)
-    for limit in ("read", "copy", "combine", "update", "accumulate"):
-        found = [row.bytes_moved / row.limit_ns for row in rows if row.limit == limit]
-        if found:
-            along = np.geomspace(edges[0], edges[1], 200)
-            axes.plot(along, np.minimum(along * max(found), ceiling), color=colour, lw=0.8)
+    along = np.geomspace(edges[0], edges[1], 200)
+    slopes = {
+        limit: max(row.bytes_moved / row.limit_ns for row in rows if row.limit == limit)
+        for limit in sorted({row.limit for row in rows if row.limit in BANDWIDTHS})
+    }
+    for bandwidth in slopes.values():
+        axes.plot(along, np.minimum(along * bandwidth, ceiling), color=colour, lw=0.8)
     if rates:
         axes.axhline(ceiling, color=colour, lw=1.2)
-        axes.annotate(
-            f"fma {ceiling:.0f} GFLOP/s", (edges[1], ceiling), ha="right", va="bottom", color=colour
-        )
+    named = {f"{limit} {each:.0f} GB/s": each for limit, each in slopes.items()}
+    text = [f"fma {ceiling:.0f} GFLOP/s"] if rates else []
+    text += sorted(named, key=lambda name: -named[name])
+    if text:
+        axes.plot([], [], color=colour, lw=1.2, label="\n".join(["measured limits:", *text]))
 
 
 def _name(axes: Any, placed: Sequence[Row]) -> None:
-    """Write each kernel's name once, over its highest point; those at one place share a line."""
-    names: dict[tuple[float, int], list[Row]] = {}
-    for row in placed:
-        if row.call_ns == min(one.call_ns for one in placed if one.kernel == row.kernel):
-            at = round(np.log10(row.flops / row.bytes_moved), 1)
-            names.setdefault((at, round(4 * np.log10(row.flops / row.call_ns))), []).append(row)
-    for together in names.values():
-        axes.annotate(
-            ", ".join(row.kernel for row in together),
-            (together[0].flops / together[0].bytes_moved, together[0].flops / together[0].call_ns),
-            xytext=(4, 6),
+    """Write each kernel's name once, beside its highest point, and clear of the others."""
+    highest = {
+        row.kernel: (row.flops / row.bytes_moved, row.flops / row.call_ns)
+        for row in sorted(placed, key=lambda row: -row.call_ns)
+    }
+    from matplotlib.transforms import Bbox
+
+    points = axes.transData.transform(list(highest.values()) or np.empty((0, 2)))
+    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in points]
+    for kernel, at in highest.items():
+        name = axes.annotate(
+            kernel,
+            at,
+            xytext=(0, 0),
             textcoords="offset points",
+            ha="center",
+            va="center",
             fontsize=8,
+            arrowprops={"arrowstyle": "-", "lw": 0.5, "color": "#888888"},
         )
+        taken.append(_put_clear(name, taken))
+
+
+def _put_clear(name: Any, taken: Sequence[Any]) -> Any:
+    """Move a name out in circles until it covers none of the others; return the place it takes."""
+    from matplotlib.text import Text
+
+    for distance in range(14, 140, 8):
+        for angle in np.linspace(0.5, 2.5, 12) * np.pi:  # upwards first, clockwise last
+            name.xyann = (1.6 * distance * np.cos(angle), distance * np.sin(angle))
+            place = Text.get_window_extent(name)  # without the line that leads to the point
+            if not any(place.overlaps(other) for other in taken):
+                return place
+    return place
 
 
 def _draw_shares(axes: Any, best: Sequence[Row]) -> None:
@@ -98,5 +125,13 @@ def _draw_shares(axes: Any, best: Sequence[Row]) -> None:
     axes.axvline(1, color="#444444", lw=1, ls="--")
     axes.set(title="Share of the kernel's own limit", xlabel="ratio_to_limit")
     for place, row in zip(places, best, strict=True):
-        axes.text(row.ratio_to_limit, place, f" {row.ratio_to_limit:.2f}", va="center", fontsize=8)
+        axes.annotate(
+            f"{row.ratio_to_limit:.2f}",
+            (row.ratio_to_limit, place),
+            xytext=(3, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            bbox={"color": "white", "pad": 0.5},
+        )
     axes.set_xlim(0, 1.15 * max(1.0, *(row.ratio_to_limit for row in best)))
