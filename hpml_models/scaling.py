@@ -132,11 +132,12 @@ def figures(row: Row, rows: Sequence[Row]) -> dict[str, float | None]:
     strategy = registry.strategies()[row.case.strategy]
     held_ideal = strategy.held_in_theory(row.case, alone) if alone else None
     sent, bubbles = row.by_rank("sent_bytes"), row.by_rank("bubble")
+    bubble_ideal = row.effective.get("bubble_in_theory")
     return {
         "step_ns": row.step_ns,
         "items_per_s": row.items_per_s,
         "speedup": speedup,
-        "speedup_ideal": speedup and row.case.device_count,
+        "speedup_ideal": speedup and row.case.device_count * (1 - (bubble_ideal or 0)),
         "strong": speedup and speedup / row.case.device_count,
         "weak": part.step_ns / row.step_ns if part else None,
         "skew": row.effective["skew_ns"] / row.step_ns if "skew_ns" in row.effective else None,
@@ -146,5 +147,5 @@ def figures(row: Row, rows: Sequence[Row]) -> dict[str, float | None]:
         "sent_bytes": max((sum(one.values()) for one in sent), default=None),
         "sent_ideal_bytes": strategy.sent_in_theory(row.case, alone) if alone else None,
         "bubble": sum(bubbles) / len(bubbles) if bubbles else None,
-        "bubble_ideal": row.effective.get("bubble_in_theory"),
+        "bubble_ideal": bubble_ideal,
     }

@@ -25,7 +25,7 @@ def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
             drawn.append(folder / f"{name}-{_word('-'.join(problem))}.svg")
             folder.mkdir(parents=True, exist_ok=True)
             chart.suptitle(", ".join(problem))
-            chart.savefig(drawn[-1], bbox_inches="tight")
+            chart.savefig(drawn[-1])
     return drawn
 
 
@@ -44,7 +44,7 @@ def _charts(same: Sequence[Row], rows: Sequence[Row]) -> Iterator[tuple[str, Any
 def _figure(height_inch: float) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, height_inch))
+    figure = Figure(figsize=(8, height_inch), layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
@@ -54,11 +54,11 @@ def _bars(title: str, measured: dict[str, float], ideal: dict[str, float | None]
     """Draw a bar for each case, and a mark where theory would have it."""
     figure, axes = _figure(1.2 + INCH_PER_BAR * len(measured))
     bars = axes.barh(list(measured), list(measured.values()), color="#3f6fd1", label="measured")
-    axes.bar_label(bars, fmt="{:.2f}", padding=4)
+    axes.bar_label(bars, fmt="{:.2f}", padding=4, bbox={"color": "white", "pad": 0.5})
     marks = [(value, label) for label, value in ideal.items() if value is not None]
     if marks:
         axes.plot(*zip(*marks, strict=True), "|", color="#c0392b", ms=14, mew=2, label="in theory")
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False)
+        figure.legend(loc="outside lower center", ncols=2, frameon=False)
     axes.invert_yaxis()
     axes.margins(x=0.12)
     axes.set_xlabel(title)

@@ -43,7 +43,7 @@ def check(words: int, key: int) -> None:
         raise ValueError(f"key is {key}, not below 2^63")
 
 
-@register_jitable
+@register_jitable(inline="always")  # a loop with a call in it is not vectorised
 def philox(counter: Any, k0: Any, k1: Any) -> Any:
     """Return four words, each in the lower half of 64 bits, from a counter and two words of key.
 

@@ -10,7 +10,7 @@ import pytest
 from hpml_models.bubble import BusyTime, bubble_of_1f1b, bubble_of_order
 from hpml_models.hardware import is_oversubscribed
 from hpml_models.matrix import Setting, cases
-from hpml_models.scaling import COLUMNS, Row, lines
+from hpml_models.scaling import COLUMNS, Row, figures, lines
 from hpml_models.scaling_pictures import draw
 
 SINGLE = next(
@@ -103,6 +103,11 @@ def test_busy_time_is_what_is_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None
         assert work() == "done"
         other()
     assert busy.bubble() == pytest.approx(1 - 30 / 60)
+
+
+def test_theory_knows_no_speedup_while_ranks_wait() -> None:
+    cut = row(100, strategy="model_parallel", device_count=2, effective={"bubble_in_theory": 0.5})
+    assert figures(cut, [row(100), cut])["speedup_ideal"] == 1
 
 
 def test_pictures_show_what_was_measured_and_nothing_else(tmp_path: Path) -> None:
