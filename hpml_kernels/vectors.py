@@ -3,7 +3,8 @@
 ``load(x, i)`` reads the vector that begins at element ``i``, ``store`` writes one, ``stream``
 writes one past the caches (a non-temporal store: the line is not read before it is written), which
 asks for an address that is a multiple of 64. ``+`` and ``*`` work lane by lane, ``fma(a, b, c)`` is
-``a * b + c`` rounded once, ``splat`` fills all lanes, ``total`` adds them up.
+``a * b + c`` rounded once, ``larger(a, b)`` the larger of each two lanes, ``splat`` fills all
+lanes, ``total`` adds them up, ``greatest`` is the largest of them.
 
 Where the machine's vectors are narrower, LLVM splits them.
 """
@@ -118,6 +119,28 @@ def fma(_typing: Any, a: Any, b: Any, c: Any) -> Any:
         return builder.call(_llvm(builder, "fma", a, vector, *[vector] * 3), arguments)
 
     return a(a, b, c), build
+
+
+@intrinsic
+def larger(_typing: Any, a: Any, b: Any) -> Any:
+    """Choose the larger number in each lane; that of ``b`` where one is not a number."""
+
+    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.select(builder.fcmp_ordered(">", *arguments), *arguments)
+
+    return a(a, b), build
+
+
+@intrinsic
+def greatest(_typing: Any, vector: Any) -> Any:
+    """Return the largest number of all lanes; what is not a number counts only if all are."""
+
+    def build(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        element = context.get_value_type(vector.element)
+        find = _llvm(builder, "vector.reduce.fmax", vector, element, arguments[0].type)
+        return builder.call(find, arguments)
+
+    return vector.element(vector), build
 
 
 def _lane_by_lane(instruction: str) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numba import prange
 
+from hpml_kernels import vectors
 from hpml_kernels.cpu import in_numba, in_parallel, interpreted, jit
 from hpml_kernels.cuda import THREADS, bind_cuda, cuda, on_cuda, to_device
 from hpml_kernels.matrices import check_matrix, sides
@@ -17,6 +18,7 @@ from hpml_kernels.transcendental import exponential
 from hpml_kernels.types import Array, Bound, DeviceCode, Inputs, Kernel, Tolerance, Work
 
 SPREAD = 1000.0  # of the first row's numbers; the others are normal
+FIRST, LANES = np.uintp(0), np.uintp(16)  # float32 in a vector
 WARP = 32
 WARPS = THREADS // WARP
 LOWEST = np.float32(-np.inf)
@@ -52,11 +54,17 @@ def softmax_loop(x: Array, out: Array) -> None:
         out[i] = [power / sum(powers) for power in powers]
 
 
-@jit(fastmath={"nnan", "nsz"})  # without them a maximum is found one by one
+@jit()
 def largest_of(x: Array) -> Any:
     """Return the largest number of a row; any of the others where one is not a number."""
+    whole = np.uintp(x.size) // LANES * LANES
     largest = x[0]
-    for j in range(np.uintp(x.size)):
+    if whole:  # numba's loops find a maximum one by one
+        found = vectors.load(x, FIRST)
+        for j in range(LANES, whole, LANES):
+            found = vectors.larger(found, vectors.load(x, j))
+        largest = vectors.greatest(found)
+    for j in range(whole, np.uintp(x.size)):
         largest = max(largest, x[j])
     return largest
 
