@@ -30,6 +30,8 @@ FMA_FLOPS_PER_ROUND = 2 * 16 * 12  # twelve chains side by side hide how long ea
 WORDS = 4096  # of the integer probe: in the first cache
 WORD_ROUNDS = 100
 WORD_OPS = 6  # shift, two multiplications, addition, comparison, count
+PRODUCTS = 8  # of a word in each round of the probe of multiplications
+MULTIPLIER, HALF_BITS = np.uint64(0xD2511F53), np.uint64(32)
 ZERO, HALF = np.float32(0), np.float32(0.5)
 
 
@@ -44,7 +46,8 @@ class Probe:
 
 def amount_of(limit: Limit, work: Work) -> int:
     """Return how much of what a limit counts a call does: bytes, operations, or calls."""
-    counted = {"fma": work.flops, "integer": work.integer_ops, "launch": 1}
+    integer = work.integer_ops
+    counted = {"fma": work.flops, "integer": integer, "multiply": integer, "launch": 1}
     return counted.get(limit, work.bytes_moved)
 
 
@@ -89,6 +92,24 @@ def _read(parallel: bool) -> Any:  # noqa: FBT001  a compiled function goes by i
         return whole
 
     return jit(parallel=parallel, error_model="numpy")(read)
+
+
+def _read_streams(parallel: bool) -> Any:  # noqa: FBT001
+    def read_streams(x: Array, _y: Array, _out: Array, threads: int) -> Any:
+        whole = ZERO
+        parts = threads if parallel else 1
+        quarter = np.uintp(x.size) // np.uintp(4)
+        for part in prange(parts):
+            first, last = bounds(quarter, parts, part)
+            a = b = c = d = splat(ZERO)
+            for i in range(first, last, W):
+                a, b = a + load(x, i), b + load(x, i + quarter)
+                c = c + load(x, i + quarter + quarter)
+                d = d + load(x, i + quarter + quarter + quarter)
+            whole += total((a + b) + (c + d))
+        return whole
+
+    return jit(parallel=parallel, error_model="numpy")(read_streams)
 
 
 def _copy(parallel: bool, past_caches: bool) -> Any:  # noqa: FBT001
@@ -173,6 +194,20 @@ def _count_in_circle(parallel: bool) -> Any:  # noqa: FBT001
     return jit(parallel=parallel, error_model="numpy")(count_in_circle)
 
 
+def _multiply(parallel: bool) -> Any:  # noqa: FBT001
+    def multiply(words: Array) -> None:
+        for part in prange(words.shape[0]):
+            row = words[part]
+            for _ in range(WORD_ROUNDS):
+                for i in range(np.uintp(row.size)):
+                    word = row[i]
+                    for _ in range(PRODUCTS):
+                        word = (word >> HALF_BITS) * MULTIPLIER
+                    row[i] = word | (word << HALF_BITS)
+
+    return jit(parallel=parallel, error_model="numpy")(multiply)
+
+
 def _nothing(parallel: bool) -> Any:  # noqa: FBT001
     def nothing(called: Array) -> None:
         for part in prange(called.size):
@@ -200,20 +235,30 @@ def _integer_probe(parallel: bool) -> Probe:  # noqa: FBT001
     return Probe(name="integer", run=lambda: run(words, counts), amount=amount)
 
 
+def _multiply_probe(parallel: bool) -> Probe:  # noqa: FBT001
+    shape = _parts(parallel), WORDS
+    words = np.random.default_rng(0).integers(2**64, size=shape, dtype=np.uint64)
+    run = MULTIPLY[parallel]
+    amount = WORD_ROUNDS * PRODUCTS * words.size
+    return Probe(name="multiply", run=lambda: run(words), amount=amount)
+
+
 def _launch_probe(parallel: bool) -> Probe:  # noqa: FBT001
     called = np.zeros(_parts(parallel), np.uint8)
     run = NOTHING[parallel]
     return Probe(name="launch", run=lambda: run(called), amount=1)
 
 
-MULTIPLY_ADD, COUNT_IN_CIRCLE, NOTHING = map(_both, (_multiply_add, _count_in_circle, _nothing))
+MULTIPLY_ADD, COUNT_IN_CIRCLE = _both(_multiply_add), _both(_count_in_circle)
+MULTIPLY, NOTHING = _both(_multiply), _both(_nothing)
 COMPUTING: Mapping[Limit, Callable[[bool], Probe]] = {
     "fma": _fma_probe,
     "integer": _integer_probe,
+    "multiply": _multiply_probe,
     "launch": _launch_probe,
 }
 MEMORY: Mapping[Limit, Mapping[str, Mapping[bool, Any]]] = {
-    "read": {"": _both(_read)},
+    "read": {"in one stream": _both(_read), "in four streams": _both(_read_streams)},
     "copy": {
         "through the caches": _both(partial(_copy, past_caches=False)),
         "past the caches": _both(partial(_copy, past_caches=True)),

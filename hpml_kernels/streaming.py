@@ -23,9 +23,9 @@ from hpml_kernels.vectors import BYTES, load, splat, store, stream, total
 Operation = Callable[..., Any]
 
 LANES = np.uintp(16)  # of float32, in a vector
-BLOCK = np.uintp(4096)  # elements that are summed in float32; their sums are added in float64
-STEP = np.uintp(64)  # elements that are summed side by side
-ALIGNMENT, ONE, ZERO = np.uintp(BYTES), np.uintp(1), np.float32(0)
+BLOCK = np.uintp(1024)  # elements in each place that are summed in float32; the sums in float64
+STEP = np.uintp(64)  # elements that are summed side by side, in four vectors
+ALIGNMENT, ONE, NOTHING, ZERO = np.uintp(BYTES), np.uintp(1), np.uintp(0), np.float32(0)
 
 
 def elementwise(operation: Operation, *, updates: bool = False) -> Mapping[str, Variant]:
@@ -95,7 +95,7 @@ def _loop(operation: Operation, *, parallel: bool) -> Any:
 
 
 def summing(operation: Operation) -> Mapping[str, Variant]:
-    """Make the variants of ``out[0] = sum over i of operation(*inputs[i])``, in float64.
+    """Make the variants of ``out[0] = sum over i of operation(*inputs[i])``, of one or two arrays.
 
     Blocks are summed in float32, in 64 sums side by side, which costs nothing beside reading the
     memory. No sum grows so large that it swallows what is added to it.
@@ -128,18 +128,21 @@ def _sum(operation: Operation, *, parallel: bool) -> Any:
         sums = np.zeros(parts)
         for part in prange(parts):
             first, last = bounds(np.uintp(sources[0].size), parts, part)
-            end = first  # of what is done by vectors
-            if _is_contiguous(sources):
-                end += (last - first) // BLOCK * BLOCK
+            done = (last - first) // STEP * STEP if _is_contiguous(sources) else NOTHING
+            # Memory is read faster in four places at once than in one or in eight.
+            side = LANES * np.uintp(len(sources))
+            apart = done // STEP * side
+            near, far = (apart, apart + apart) if len(sources) == 1 else (LANES, apart)
             whole = 0.0
-            for block in range(first, end, BLOCK):
+            for block in range(first, first + apart, BLOCK):
                 a = b = c = d = splat(ZERO)
-                for i in range(block, block + BLOCK, STEP):
+                for i in range(block, min(block + BLOCK, first + apart), side):
                     a = a + operation(*_lanes(sources, i))
-                    b = b + operation(*_lanes(sources, i + LANES))
-                    c = c + operation(*_lanes(sources, i + LANES + LANES))
-                    d = d + operation(*_lanes(sources, i + LANES + LANES + LANES))
+                    b = b + operation(*_lanes(sources, i + near))
+                    c = c + operation(*_lanes(sources, i + far))
+                    d = d + operation(*_lanes(sources, i + far + near))
                 whole += np.float64(total((a + b) + (c + d)))
+            end = first + done
             for i in range(end, last):
                 whole += np.float64(operation(*_numbers(sources, i)))
             sums[part] = whole

@@ -11,7 +11,16 @@ Array = NDArray[Any]
 Inputs = tuple[Any, ...]  # arrays and numbers, on the host
 
 Limit = Literal[
-    "read", "copy", "combine", "update", "accumulate", "fma", "integer", "launch", "pcie"
+    "read",
+    "copy",
+    "combine",
+    "update",
+    "accumulate",
+    "fma",
+    "integer",
+    "multiply",
+    "launch",
+    "pcie",
 ]
 """A roof of the machine, as :mod:`hpml_kernels.limits` measures it.
 
@@ -19,7 +28,8 @@ Limit = Literal[
 ``update``: one read and written in place. ``accumulate``: one read, another read and written in
 place. Each over as many bytes as the kernel moves, so in the same cache or in memory; on CUDA that
 memory is the device's. ``fma``: float32 operations, two for each fused multiply-add.
-``integer``: 32-bit integer operations. ``launch``: calls of an empty kernel. ``pcie``: bytes
+``integer``: integer operations as they are mixed in deciding whether a word's two halves lie in a
+circle. ``multiply``: products of 32-bit numbers of which both halves count. ``launch``: calls of an empty kernel. ``pcie``: bytes
 between host and device.
 """
 

@@ -150,8 +150,8 @@ KERNEL = Kernel(
     check=check,
     reference=reference,
     tolerance=Tolerance(),
-    work=lambda size: Work(bytes_moved=4 * size, integer_ops=20 * size),
-    limit="integer",
+    work=lambda size: Work(bytes_moved=4 * size, integer_ops=2 * ROUNDS * size // WORDS),
+    limit="multiply",  # two products in each round of a block
     variants={
         "python": interpreted(philox_loop),
         **on_numpy(philox_numpy),

@@ -107,7 +107,7 @@ def test_a_probe_moves_what_it_says(limit: Limit, parallel: bool) -> None:  # no
             assert (out == expected[limit]).all()
 
 
-@pytest.mark.parametrize("limit", ["fma", "integer", "launch"])
+@pytest.mark.parametrize("limit", ["fma", "integer", "multiply", "launch"])
 @pytest.mark.parametrize("parallel", [False, True])
 def test_a_probe_that_computes(limit: Limit, parallel: bool) -> None:  # noqa: FBT001
     (probe,) = probes(limit, Work(bytes_moved=0, flops=1, integer_ops=1), parallel=parallel)
