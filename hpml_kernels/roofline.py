@@ -61,23 +61,28 @@ def _draw_roofline(axes: Any, best: Sequence[Row], rows: Sequence[Row]) -> None:
 
 
 def _draw_roofs(axes: Any, rows: Sequence[Row], edges: Any, colour: str) -> None:
-    """Draw the bandwidths as slopes, up to the rate of arithmetic where it was measured."""
+    """Draw the fastest and the slowest bandwidth as slopes, up to the rate of arithmetic.
+
+    Which is which depends on the sizes: caches are faster than memory.
+    """
     rates = [row.flops / row.limit_ns for row in rows if row.limit == "fma"]
     ceiling = max(rates, default=np.inf)
+    text = [f"fma {ceiling:.0f} GFLOP/s"] if rates else []
     along = np.geomspace(edges[0], edges[1], 200)
-    slopes = {
-        limit: max(row.bytes_moved / row.limit_ns for row in rows if row.limit == limit)
-        for limit in sorted({row.limit for row in rows if row.limit in BANDWIDTHS})
-    }
-    for bandwidth in slopes.values():
-        axes.plot(along, np.minimum(along * bandwidth, ceiling), color=colour, lw=0.8)
+    limited = sorted((row for row in rows if row.limit in BANDWIDTHS), key=_bandwidth)
+    for row in limited[:1] + limited[-1:]:
+        axes.plot(along, np.minimum(along * _bandwidth(row), ceiling), color=colour, lw=0.8)
+        size = f"{row.bytes_moved / 1e6:.3g} MB"
+        text.append(f"{row.limit} {_bandwidth(row):.0f} GB/s over {size}")
     if rates:
         axes.axhline(ceiling, color=colour, lw=1.2)
-    named = {f"{limit} {each:.0f} GB/s": each for limit, each in slopes.items()}
-    text = [f"fma {ceiling:.0f} GFLOP/s"] if rates else []
-    text += sorted(named, key=lambda name: -named[name])
     if text:
-        axes.plot([], [], color=colour, lw=1.2, label="\n".join(["measured limits:", *text]))
+        axes.plot([], [], color=colour, lw=1.2, label="\n".join(text))
+
+
+def _bandwidth(row: Row) -> float:
+    """Return the bandwidth of a kernel's limit in GB/s."""
+    return row.bytes_moved / row.limit_ns
 
 
 def _name(axes: Any, placed: Sequence[Row]) -> None:

@@ -29,8 +29,8 @@ Limit = Literal[
 place. Each over as many bytes as the kernel moves, so in the same cache or in memory; on CUDA that
 memory is the device's. ``fma``: float32 operations, two for each fused multiply-add.
 ``integer``: integer operations as they are mixed in deciding whether a word's two halves lie in a
-circle. ``multiply``: products of 32-bit numbers of which both halves count. ``launch``: calls of an empty kernel. ``pcie``: bytes
-between host and device.
+circle. ``multiply``: products of 32-bit numbers of which both halves count. ``launch``: calls of an
+empty kernel. ``pcie``: bytes between host and device.
 """
 
 

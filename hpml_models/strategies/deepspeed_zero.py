@@ -140,16 +140,17 @@ class DeepSpeedZero(Strategy):
         return state + single.parameter_bytes / parts
 
     def sent_in_theory(self, case: Case, single: Held) -> float | None:
-        """Count gradients and shards: once, or for each micro-batch.
+        """Count gradients and shards: once, or for each micro-batch; of autocast say nothing.
 
-        Under autocast gradients travel in its type, and so does what stage 3 gathers; the shards
-        that stages 1 and 2 have updated are float32.
+        There the engine sends gradients of linear and convolutional layers in autocast's type and
+        all others in float32, so the count would be the model's and not ZeRO's.
         """
+        if case.precision == "bf16":
+            return None
         whole, shard = single.parameter_bytes, single.parameter_bytes / case.device_count
-        width = 0.5 if case.precision == "bf16" else 1.0
         each = {"zero1": 0, "zero2": whole, "zero3": whole + 2 * shard}[case.variant]
-        once = {"zero1": whole * width + shard, "zero2": shard, "zero3": 0}[case.variant]
-        return each * width * case.micro_batches + once
+        once = {"zero1": whole + shard, "zero2": shard, "zero3": 0}[case.variant]
+        return each * case.micro_batches + once
 
     def _check_shards(self, trainer: DeepSpeedZeroTrainer, facts: Mapping[str, Any]) -> None:
         """Check that ranks keep one copy together, and in stage 3 one set of parameters."""

@@ -130,7 +130,7 @@ def test_the_picture_names_kernels_and_roofs(tmp_path: Path) -> None:
     table.write([ROW, matmul, replace(ROW, variant="numpy", is_peer=True)], tmp_path)
     drawn = (tmp_path / "roofline.svg").read_text(encoding="utf-8")
     assert ET.fromstring(drawn).tag.endswith("svg")
-    for text in ("<!-- add -->", "<!-- matmul -->", "<!-- combine 27 GB/s -->"):
+    for text in ("<!-- add -->", "<!-- matmul -->", "<!-- combine 27 GB/s over 0.0012 MB -->"):
         assert text in drawn
     assert {one.name for one in tmp_path.iterdir()} == {
         "kernels.md",
