@@ -81,24 +81,39 @@ def _held_to_cpus(group: Group) -> Iterator[None]:
 def measure(name: str, preset: str, group: Group) -> list[Row]:
     """Measure a kernel's variants of a group in this process."""
     kernel = kernels()[name]
-    members = [
-        variant
-        for variant, registered in kernel.variants.items()
-        if _group(registered) == group and why_not(name, variant, preset) is None
-    ]
+    members = _members(kernel, group, preset)
     if not members:
         return []
     size = kernel.sizes[preset]
     ways = _ways(kernel, size, group)
-    runs = {variant: _prepared(kernel, variant, size) for variant in members}
-    runs |= {probe.name: probe.run for probe in ways}
-    times = interleaved(runs, CudaClock() if group == "cuda" else None)
+    prepared = [*members, *_lent_peers(kernel, members, group, preset)]
+    runs = {variant: _prepared(kernel, variant, size) for variant in prepared}
+    probed = {probe.name: probe.run for probe in ways}
+    times = interleaved(runs | probed, CudaClock() if group == "cuda" else None)
     amount = amount_of(kernel.limit, kernel.work(size))
     limit_ns = min(
         (times[probe.name] * amount / probe.amount for probe in ways),
         key=lambda each: float(np.nanmedian(each)),
     )
-    return list(rows_of(kernel, size, group, {name: times[name] for name in members}, limit_ns))
+    rows = rows_of(kernel, size, group, {name: times[name] for name in runs}, limit_ns)
+    return [row for row in rows if row.variant in members]
+
+
+def _members(kernel: Kernel, group: Group, preset: str) -> Sequence[str]:
+    """Return the names of the variants of a group that can run here."""
+    return [
+        name
+        for name, variant in kernel.variants.items()
+        if _group(variant) == group and why_not(kernel.name, name, preset) is None
+    ]
+
+
+def _lent_peers(kernel: Kernel, members: Sequence[str], group: Group, preset: str) -> Sequence[str]:
+    """Return the peers on one core for a kernel of which no peer knows how to use all."""
+    if group != "all cores" or any(kernel.variants[name].is_peer for name in members):
+        return []
+    alone = _members(kernel, "one core", preset)
+    return [name for name in alone if kernel.variants[name].is_peer]
 
 
 def _group(variant: Variant) -> Group:

@@ -4,8 +4,9 @@ Kernels take ``cuda`` from here: the one place that knows which package it comes
 a global of the kernel's module, where numba's simulator exchanges it for its own.
 """
 
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ cuda: Any = numba_cuda
 
 THREADS = 256  # per block
 MAX_BLOCKS = 4096  # beyond this a thread walks on by the grid's stride
+WARP = 32
+WARPS = THREADS // WARP  # in a block
+ALL_LANES, DISTANCES = 0xFFFFFFFF, (16, 8, 4, 2, 1)  # of a warp that adds up by shuffles
 
 
 @cache
@@ -24,7 +28,7 @@ def why_not_cuda() -> str | None:
     """Return what is missing to run CUDA kernels, None if nothing is."""
     if cuda.is_available():
         return None
-    return "no_hardware: no CUDA device that numba can use (and the cuda extra installed)"
+    return "no_hardware: no CUDA device that numba can use"
 
 
 def on_cuda(
@@ -44,9 +48,9 @@ def on_cuda(
 def by_element(
     kernel: Any,
     *,
-    code: DeviceCode | None = None,
     per_thread: int = 1,
     shape: tuple[int, int] | None = None,
+    instructions: tuple[str, ...] = (),
 ) -> Variant:
     """Make the variant whose CUDA kernel walks through ``out`` by the size of the grid.
 
@@ -55,30 +59,47 @@ def by_element(
     """
 
     def bind(*arguments: Any) -> Bound:
-        on_device = [to_device(one) if isinstance(one, np.ndarray) else one for one in arguments]
+        copied = tuple(map(to_device, arguments))
         blocks, threads = shape or (blocks_for(-(-arguments[-1].size // per_thread)), THREADS)
-        result = on_device[-1].copy_to_host
-        return bind_cuda(kernel, blocks, result, *on_device, threads=threads)
+        return bind_cuda(kernel, blocks, copied[-1].copy_to_host, *copied, threads=threads)
 
-    return on_cuda(bind, code=code)
+    return on_cuda(bind, code=DeviceCode(function=kernel, instructions=instructions))
 
 
-def sum_by_blocks(kernel: Any) -> Variant:
-    """Make the variant whose CUDA kernel leaves a sum for each block; the host adds them up."""
+@cuda.jit
+def add_up(sums: Array, out: Array) -> None:
+    """Add up the blocks' sums in one block: by threads, then by halves of them."""
+    shared = cuda.shared.array(THREADS, np.float64)
+    own = 0.0
+    for i in range(cuda.threadIdx.x, sums.size, THREADS):
+        own += sums[i]
+    shared[cuda.threadIdx.x] = own
+    cuda.syncthreads()
+    width = THREADS // 2
+    while width > 0:
+        if cuda.threadIdx.x < width:
+            shared[cuda.threadIdx.x] += shared[cuda.threadIdx.x + width]
+        cuda.syncthreads()
+        width //= 2
+    if cuda.threadIdx.x == 0:
+        out[0] = shared[0]
+
+
+def sum_by_blocks(
+    kernel: Any, signature: str, *, per_thread: int = 1, instructions: tuple[str, ...] = ()
+) -> Variant:
+    """Make the variant whose CUDA kernel leaves a sum for each block; a second adds them up."""
 
     def bind(*arguments: Any) -> Bound:
-        *inputs, _out = arguments
-        blocks = blocks_for(inputs[0].size)
+        *inputs, out = map(to_device, arguments)
+        blocks = blocks_for(-(-inputs[0].size // per_thread))
         sums = to_device(np.zeros(blocks))
-        return bind_cuda(
-            kernel,
-            blocks,
-            lambda: sums.copy_to_host().sum(keepdims=True),
-            *map(to_device, inputs),
-            sums,
-        )
+        bound = bind_cuda(kernel, blocks, out.copy_to_host, *inputs, sums)
+        finish = add_up[1, THREADS]
+        return replace(bound, run=lambda: (bound.run(), finish(sums, out)))
 
-    return on_cuda(bind)
+    code = DeviceCode(function=kernel, signature=signature, instructions=instructions)
+    return on_cuda(bind, code=code)
 
 
 def blocks_for(count: int) -> int:
@@ -88,28 +109,30 @@ def blocks_for(count: int) -> int:
 
 def bind_cuda(
     kernel: Any,
-    blocks: int,
+    blocks: int | tuple[int, int],
     result: Callable[[], Array],
     *arguments: Any,
-    threads: int = THREADS,
+    threads: int | tuple[int, int] = THREADS,
 ) -> Bound:
     """Bind a CUDA kernel to arguments on the device; ``result`` fetches what a run left there."""
     launch = kernel[blocks, threads]
-    return Bound(
-        run=lambda: launch(*arguments),
-        result=result,
-        effective=lambda: {"blocks": blocks, "threads_per_block": threads, **_device()},
-    )
+    run = partial(launch, *arguments)
+    return on_device(run, result, blocks=blocks, threads_per_block=threads)
 
 
-def _device() -> Mapping[str, Any]:
+def on_device(run: Callable[[], object], result: Callable[[], Array], **shape: Any) -> Bound:
+    """Bind what runs on the device, with what is known of its launches."""
+    return Bound(run=run, result=result, effective=lambda: {**shape, "gpu": _device_name()})
+
+
+def _device_name() -> str:
     name = cuda.get_current_device().name
-    return {"gpu": name.decode() if isinstance(name, bytes) else str(name)}
+    return name.decode() if isinstance(name, bytes) else str(name)
 
 
-def to_device(array: Array) -> Any:
-    """Copy to the device, outside any timing."""
-    return cuda.to_device(array)
+def to_device(argument: Any) -> Any:
+    """Copy an array to the device, outside any timing; a number goes along with each launch."""
+    return cuda.to_device(argument) if isinstance(argument, np.ndarray) else argument
 
 
 class CudaClock:

@@ -1,17 +1,19 @@
-"""What a CUDA device can do at best: its memory's copy bandwidth, the way to it, launches, FMAs.
+"""What a CUDA device can do at best: copies in its memory and to it, launches, arithmetic.
 
-Not run on a GPU yet.
+The kernels count as the loops of :mod:`hpml_kernels.limits` do. Not run on a GPU yet.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 from hpml_kernels.cuda import THREADS, cuda, to_device
-from hpml_kernels.limits import Probe
+from hpml_kernels.limits import HALF_BITS, MULTIPLIER, PRODUCTS, WORD_OPS, Probe
 from hpml_kernels.types import Array, Limit, Work
 
-FMA_ROUNDS = 4096
+ROUNDS = 4096
+LOW_HALF = np.uint64(0xFFFFFFFF)
 CHAINS = 4  # side by side in a thread
 BLOCKS = 4096
 
@@ -26,9 +28,31 @@ def multiply_add(out: Array) -> None:
     """Keep four chains of fused multiply-adds going in each thread."""
     x, y = np.float32(0.5), np.float32(cuda.threadIdx.x)
     a, b, c, d = y, y + x, y - x, x
-    for _ in range(FMA_ROUNDS):
+    for _ in range(ROUNDS):
         a, b, c, d = a * x + y, b * x + y, c * x + y, d * x + y
     out[cuda.grid(1)] = a + b + c + d
+
+
+@cuda.jit
+def count_in_circle(out: Array) -> None:
+    """Decide in each thread of one word after the other whether its halves lie in a circle."""
+    word, count = np.uint64(cuda.grid(1)) * MULTIPLIER, np.uint64(0)
+    for _ in range(ROUNDS):
+        word = word + MULTIPLIER
+        x, y = word >> HALF_BITS, word & LOW_HALF
+        count += np.uint64(x * x + y * y >= x * x)
+    out[cuda.grid(1)] = count
+
+
+@cuda.jit
+def multiply(out: Array) -> None:
+    """Multiply 32-bit numbers in each thread, each product's upper half once more."""
+    word = np.uint64(cuda.grid(1)) * MULTIPLIER
+    for _ in range(ROUNDS):
+        for _ in range(PRODUCTS):
+            word = (word >> HALF_BITS) * MULTIPLIER
+        word = word | (word << HALF_BITS)
+    out[cuda.grid(1)] = word
 
 
 def cuda_probe(limit: Limit, work: Work) -> Probe:
@@ -60,14 +84,27 @@ def _launch_probe(_work: Work) -> Probe:
 
 
 def _fma_probe(_work: Work) -> Probe:
-    out = to_device(np.zeros(BLOCKS * THREADS, np.float32))
-    launch = multiply_add[BLOCKS, THREADS]
-    amount = 2 * CHAINS * FMA_ROUNDS * BLOCKS * THREADS
-    return Probe(name="fma", run=lambda: launch(out), amount=amount)
+    return _in_every_thread("fma", multiply_add, np.float32, 2 * CHAINS * ROUNDS)
+
+
+def _integer_probe(_work: Work) -> Probe:
+    return _in_every_thread("integer", count_in_circle, np.uint64, WORD_OPS * ROUNDS)
+
+
+def _multiply_probe(_work: Work) -> Probe:
+    return _in_every_thread("multiply", multiply, np.uint64, PRODUCTS * ROUNDS)
+
+
+def _in_every_thread(name: str, kernel: Any, dtype: Any, operations: int) -> Probe:
+    out = to_device(np.zeros(BLOCKS * THREADS, dtype))
+    launch = kernel[BLOCKS, THREADS]
+    return Probe(name=name, run=lambda: launch(out), amount=operations * BLOCKS * THREADS)
 
 
 COMPUTING: Mapping[Limit, Callable[[Work], Probe]] = {
     "pcie": _pcie_probe,
     "launch": _launch_probe,
     "fma": _fma_probe,
+    "integer": _integer_probe,
+    "multiply": _multiply_probe,
 }

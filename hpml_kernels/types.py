@@ -80,11 +80,12 @@ class Bound:
 class DeviceCode:
     """What a CUDA kernel compiles to, which can be read without a device.
 
-    ``instructions`` are those that its PTX must hold (``ld.global.v4.f32``, ``shfl.sync``).
+    ``signature`` is that of the kernel's inputs and ``out`` where it is None; ``instructions`` are
+    those that its PTX must hold (``ld.global.v4.f32``, ``shfl.sync``).
     """
 
     function: Any
-    signature: str
+    signature: str | None = None
     instructions: tuple[str, ...] = ()
 
 

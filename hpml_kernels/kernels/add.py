@@ -1,13 +1,18 @@
 """Elementwise addition of two float32 arrays: the plainest kernel that memory bounds."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
+from numba import vectorize
 from numba.extending import register_jitable
 
 from hpml_kernels.checks import check_pair
-from hpml_kernels.cuda import by_element, cuda
+from hpml_kernels.cuda import THREADS, blocks_for, by_element, cuda, on_cuda, on_device, to_device
+from hpml_kernels.cuda_streaming import of_two
 from hpml_kernels.peers import on_cupy, on_numexpr, on_numpy, on_torch
 from hpml_kernels.streaming import elementwise
-from hpml_kernels.types import Array, Inputs, Kernel, Tolerance, Work
+from hpml_kernels.types import Array, Bound, Inputs, Kernel, Tolerance, Work
 
 
 def make_inputs(size: int, generator: np.random.Generator) -> Inputs:
@@ -34,6 +39,35 @@ def add_cuda(x: Array, y: Array, out: Array) -> None:
         out[i] = x[i] + y[i]
 
 
+def bind_host_arrays(x: Array, y: Array, out: Array) -> Bound:
+    """Copy both inputs to the device and the result back, in every call."""
+    blocks = blocks_for(out.size)
+    launch = add_cuda[blocks, THREADS]
+    return on_device(
+        lambda: launch(cuda.In(x), cuda.In(y), cuda.Out(out)), lambda: out, blocks=blocks
+    )
+
+
+def bind_allocating(x: Array, y: Array, out: Array) -> Bound:
+    """Allocate the result on the device in every call, as a function that returns it would."""
+    blocks, inputs = blocks_for(out.size), (to_device(x), to_device(y))
+    launch = add_cuda[blocks, THREADS]
+    last: list[Any] = []  # result, until the next call
+
+    def run() -> None:
+        last[:] = [cuda.device_array_like(inputs[0])]
+        launch(*inputs, last[0])
+
+    return on_device(run, lambda: np.asarray(last[0].copy_to_host()), blocks=blocks)
+
+
+def bind_vectorize(x: Array, y: Array, out: Array) -> Bound:
+    """Let numba make the loop and choose the launch's shape; it compiles here, not at import."""
+    ufunc: Any = vectorize(["float32(float32, float32)"], target="cuda")(add)
+    inputs, result = (to_device(x), to_device(y)), to_device(out)
+    return on_device(lambda: ufunc(*inputs, out=result), result.copy_to_host, ufunc=True)
+
+
 KERNEL = Kernel(
     name="add",
     sizes={"tiny": 100_000, "small": 2**24, "paper": 2**26},
@@ -50,6 +84,13 @@ KERNEL = Kernel(
         **on_numexpr("x + y", "x", "y"),
         **on_torch(lambda torch, x, y, out: torch.add(x, y, out=out)),
         **on_cupy(lambda cupy, x, y, out: cupy.add(x, y, out=out)),
+        "cuda_host": on_cuda(bind_host_arrays),
+        "cuda_allocating": on_cuda(bind_allocating),
+        "cuda_vectorize": on_cuda(bind_vectorize, simulated=False),
+        "cuda_1x1": by_element(add_cuda, shape=(1, 1)),  # a single thread: how not to launch
+        # 8,192 threads take the simulator several seconds.
+        "cuda_128x64": replace(by_element(add_cuda, shape=(128, 64)), simulated=False),
         "cuda_naive": by_element(add_cuda),
+        "cuda_vectors": of_two(add),
     },
 )

@@ -1,14 +1,18 @@
 """Atomic additions to few counters or many: how threads that want the same address wait.
 
 Each of ``additions`` goes to the next counter in turn; the result is the total over all. On the
-CPU, where numba has no atomic addition, one core counts in as many counters as CUDA has at most.
+CPU, where numba has no atomic addition, one core counts in as many counters as CUDA has at most,
+and so do the peers.
 """
+
+from typing import Any
 
 import numpy as np
 
 from hpml_kernels.checks import check_count
 from hpml_kernels.cpu import in_numba, interpreted, jit, scalar_out
 from hpml_kernels.cuda import bind_cuda, blocks_for, cuda, on_cuda, to_device
+from hpml_kernels.peers import on_numpy, on_torch
 from hpml_kernels.types import Array, Bound, DeviceCode, Inputs, Kernel, Tolerance, Variant, Work
 
 COUNTERS = 1, 32, 1024, 32_768  # an address for all, for each lane, for each thread of a block ...
@@ -25,6 +29,20 @@ def count(additions: int, out: Array) -> None:
     for i in range(additions):
         counters[i % counters.size] += 1
     out[0] = counters.sum()
+
+
+def count_numpy(additions: int, out: Array) -> None:
+    """Add by index, without buffering: each index counts as often as it is named."""
+    counters = np.zeros(COUNTERS[-1], np.int64)
+    np.add.at(counters, np.arange(additions) % counters.size, 1)
+    out[0] = counters.sum()
+
+
+def count_torch(torch: Any, additions: int, out: Any) -> None:
+    """Add by index, where ``out`` lies."""
+    counters = torch.zeros(COUNTERS[-1], dtype=out.dtype, device=out.device)
+    at = torch.arange(additions, device=out.device).remainder_(len(counters))
+    out.copy_(counters.index_add_(0, at, torch.ones_like(at)).sum())
 
 
 @cuda.jit
@@ -76,6 +94,8 @@ KERNEL = Kernel(
     limit="integer",
     variants={
         "python": interpreted(count),
+        **on_numpy(count_numpy),
+        **on_torch(count_torch),
         "numba": in_numba(jit()(count)),
         **{f"cuda_{number}": on_counters(number) for number in COUNTERS},
     },

@@ -5,6 +5,7 @@ from numba.extending import register_jitable
 
 from hpml_kernels.checks import check_vector
 from hpml_kernels.cuda import by_element, cuda
+from hpml_kernels.cuda_streaming import of_one
 from hpml_kernels.peers import on_cupy, on_numexpr, on_numpy, on_torch
 from hpml_kernels.streaming import elementwise
 from hpml_kernels.types import Array, Inputs, Kernel, Tolerance, Work
@@ -50,5 +51,6 @@ KERNEL = Kernel(
         **on_torch(lambda _torch, x, out: out.copy_(x)),
         **on_cupy(lambda cupy, x, out: cupy.copyto(out, x)),
         "cuda_naive": by_element(copy_cuda),
+        "cuda_vectors": of_one(same),
     },
 )

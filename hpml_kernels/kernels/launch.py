@@ -8,7 +8,7 @@ from hpml_kernels.cpu import in_numba, interpreted, jit, scalar_out
 from hpml_kernels.cuda import by_element, cuda
 from hpml_kernels.parts import in_parts
 from hpml_kernels.peers import on_cupy, on_numpy, on_torch
-from hpml_kernels.types import Array, DeviceCode, Inputs, Kernel, Tolerance, Work
+from hpml_kernels.types import Array, Inputs, Kernel, Tolerance, Work
 
 
 def make_inputs(_size: int, generator: np.random.Generator) -> Inputs:
@@ -53,8 +53,6 @@ KERNEL = Kernel(
         **on_cupy(lambda _cupy, number, out: out.fill(number)),
         "numba": in_numba(jit()(write)),
         "numba_parallel": in_parts(write_parallel),
-        "cuda": by_element(
-            write_cuda, code=DeviceCode(function=write_cuda, signature="void(int64, int64[::1])")
-        ),
+        "cuda": by_element(write_cuda),
     },
 )

@@ -16,7 +16,7 @@ from numba import get_num_threads, get_thread_id, prange
 
 from hpml_kernels.checks import check_array
 from hpml_kernels.cpu import aligned, bind_numba, in_parallel, interpreted, jit
-from hpml_kernels.cuda import bind_cuda, cuda, on_cuda, to_device
+from hpml_kernels.cuda import THREADS, bind_cuda, cuda, on_cuda, to_device
 from hpml_kernels.matrices import sides
 from hpml_kernels.peers import on_cupy, on_numpy, on_torch
 from hpml_kernels.tile import COLUMNS, ROWS, add_tile
@@ -25,6 +25,9 @@ from hpml_kernels.types import Array, Bound, DeviceCode, Inputs, Kernel, Toleran
 DEPTH = 1024  # steps of depth in a block: fewer would pass over the result more often
 BLOCK_ROWS = 4 * ROWS
 TILE = 16  # squared, the threads of a CUDA block
+SIDE, EACH, STEPS = 64, 4, 16  # of a block's tile, of a thread's part of it; of depth at a time
+APART = SIDE // EACH
+SHARED = ("ld.shared.f32", "bar.sync", "fma.rn.f32")
 
 
 def depth_for(size: int) -> int:
@@ -202,19 +205,56 @@ def matmul_tiled_cuda(a: Array, b: Array, out: Array) -> None:
         out[i, j] = total
 
 
-def on_device(kernel: object, *instructions: str) -> Variant:
-    """Make the variant that launches a kernel with a block for each ``TILE`` squared elements."""
+@cuda.jit(device=True)
+def load_tile(x: Array, top: int, first: int, tile: Array) -> None:
+    """Load the tile of ``x`` at this row and column by all of a block's threads; zeros outside."""
+    rows, columns = tile.shape
+    for at in range(cuda.threadIdx.x, rows * columns, THREADS):
+        i, j = at // columns, at % columns
+        inside = top + i < x.shape[0] and first + j < x.shape[1]
+        tile[i, j] = x[top + i, first + j] if inside else np.float32(0)
+
+
+@cuda.jit
+def matmul_registers_cuda(a: Array, b: Array, out: Array) -> None:
+    """Multiply on the device: a thread keeps 4 by 4 elements of its block's 64 by 64 in registers.
+
+    So a number that was read from shared memory is used four times. A thread's rows and columns
+    are every sixteenth, by which a warp reads and writes numbers that lie side by side.
+    """
+    left = cuda.shared.array((SIDE, STEPS), np.float32)
+    right = cuda.shared.array((STEPS, SIDE), np.float32)
+    sums = cuda.local.array((EACH, EACH), np.float32)
+    for i in range(EACH):
+        for j in range(EACH):
+            sums[i, j] = np.float32(0)
+    across = (out.shape[1] + SIDE - 1) // SIDE
+    top, first = cuda.blockIdx.x // across * SIDE, cuda.blockIdx.x % across * SIDE
+    y, x = cuda.threadIdx.x // APART, cuda.threadIdx.x % APART
+    for start in range(0, a.shape[1], STEPS):
+        load_tile(a, top, start, left)
+        load_tile(b, start, first, right)
+        cuda.syncthreads()
+        for k in range(STEPS):
+            for i in range(EACH):
+                for j in range(EACH):
+                    sums[i, j] += left[y + i * APART, k] * right[k, x + j * APART]
+        cuda.syncthreads()
+    for i in range(EACH):
+        for j in range(EACH):
+            if top + y + i * APART < out.shape[0] and first + x + j * APART < out.shape[1]:
+                out[top + y + i * APART, first + x + j * APART] = sums[i, j]
+
+
+def by_tile(kernel: object, side: int, *instructions: str) -> Variant:
+    """Make the variant that launches a kernel with a block for each ``side`` squared elements."""
 
     def bind(a: Array, b: Array, out: Array) -> Bound:
-        tiles = math.prod(-(-side // TILE) for side in out.shape)
+        tiles = math.prod(-(-length // side) for length in out.shape)
         arguments = to_device(a), to_device(b), to_device(out)
         return bind_cuda(kernel, tiles, arguments[-1].copy_to_host, *arguments)
 
-    matrix = "float32[:, ::1]"
-    signature = f"void({matrix}, {matrix}, {matrix})"
-    return on_cuda(
-        bind, code=DeviceCode(function=kernel, signature=signature, instructions=instructions)
-    )
+    return on_cuda(bind, code=DeviceCode(function=kernel, instructions=instructions))
 
 
 KERNEL = Kernel(
@@ -234,7 +274,8 @@ KERNEL = Kernel(
         **on_cupy(lambda cupy, a, b, out: cupy.matmul(a, b, out=out)),
         "numba": Variant(bind=partial(_bind, SERIAL, 1)),
         "numba_parallel": replace(in_parallel(PARALLEL), bind=bind_parallel),
-        "cuda_naive": on_device(matmul_cuda, "fma.rn.f32"),
-        "cuda_tiled": on_device(matmul_tiled_cuda, "ld.shared.f32", "bar.sync", "fma.rn.f32"),
+        "cuda_naive": by_tile(matmul_cuda, TILE, "fma.rn.f32"),
+        "cuda_tiled": by_tile(matmul_tiled_cuda, TILE, *SHARED),
+        "cuda_registers": by_tile(matmul_registers_cuda, SIDE, *SHARED),
     },
 )

@@ -11,7 +11,17 @@ from numba import prange
 
 from hpml_kernels import vectors
 from hpml_kernels.cpu import in_numba, in_parallel, interpreted, jit
-from hpml_kernels.cuda import THREADS, bind_cuda, cuda, on_cuda, to_device
+from hpml_kernels.cuda import (
+    ALL_LANES,
+    DISTANCES,
+    THREADS,
+    WARP,
+    WARPS,
+    bind_cuda,
+    cuda,
+    on_cuda,
+    to_device,
+)
 from hpml_kernels.matrices import check_matrix, sides
 from hpml_kernels.peers import on_cupy, on_numpy, on_torch
 from hpml_kernels.transcendental import exponential
@@ -19,10 +29,7 @@ from hpml_kernels.types import Array, Bound, DeviceCode, Inputs, Kernel, Toleran
 
 SPREAD = 1000.0  # of the first row's numbers; the others are normal
 FIRST, LANES = np.uintp(0), np.uintp(16)  # float32 in a vector
-WARP = 32
-WARPS = THREADS // WARP
 LOWEST = np.float32(-np.inf)
-ALL_LANES, DISTANCES = 0xFFFFFFFF, (16, 8, 4, 2, 1)
 
 
 def make_inputs(size: int, generator: np.random.Generator) -> Inputs:
@@ -172,8 +179,6 @@ def bind_warps(x: Array, out: Array) -> Bound:
     return bind_cuda(softmax_shuffled_cuda, blocks, arguments[-1].copy_to_host, *arguments)
 
 
-SIGNATURE = "void(float32[:, ::1], float32[:, ::1])"
-
 KERNEL = Kernel(
     name="softmax",
     sizes={"tiny": 256**2, "small": 2048**2, "paper": 8192**2},
@@ -191,16 +196,10 @@ KERNEL = Kernel(
         **on_cupy(softmax_steps),
         "numba": in_numba(softmax_serial),
         "numba_parallel": in_parallel(softmax_parallel),
-        "cuda_naive": on_cuda(
-            bind_rows, code=DeviceCode(function=softmax_cuda, signature=SIGNATURE)
-        ),
+        "cuda_naive": on_cuda(bind_rows, code=DeviceCode(function=softmax_cuda)),
         "cuda_shuffled": on_cuda(
             bind_warps,
-            code=DeviceCode(
-                function=softmax_shuffled_cuda,
-                signature=SIGNATURE,
-                instructions=("shfl.sync.bfly.b32",),
-            ),
+            code=DeviceCode(function=softmax_shuffled_cuda, instructions=("shfl.sync.bfly.b32",)),
             simulated=False,
         ),
     },

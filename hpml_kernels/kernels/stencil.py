@@ -13,7 +13,7 @@ from hpml_kernels.cpu import in_numba, in_parallel, interpreted, jit
 from hpml_kernels.cuda import by_element, cuda
 from hpml_kernels.matrices import check_matrix, make_matrix, sides
 from hpml_kernels.peers import on_cupy, on_numpy, on_torch
-from hpml_kernels.types import Array, DeviceCode, Kernel, Tolerance, Work
+from hpml_kernels.types import Array, Kernel, Tolerance, Work
 
 QUARTER = np.float32(0.25)
 
@@ -115,11 +115,6 @@ KERNEL = Kernel(
         **on_cupy(stencil_steps),
         "numba": in_numba(stencil_serial),
         "numba_parallel": in_parallel(stencil_parallel),
-        "cuda_naive": by_element(
-            stencil_cuda,
-            code=DeviceCode(
-                function=stencil_cuda, signature="void(float32[:, ::1], float32[:, ::1])"
-            ),
-        ),
+        "cuda_naive": by_element(stencil_cuda),
     },
 )

@@ -131,8 +131,6 @@ def bind_tiled(x: Array, out: Array) -> Bound:
     return bind_cuda(transpose_tiled_cuda, tiles, arguments[-1].copy_to_host, *arguments)
 
 
-SIGNATURE = "void(float32[:, ::1], float32[:, ::1])"
-
 KERNEL = Kernel(
     name="transpose",
     sizes={"tiny": 256**2, "small": 2048**2, "paper": 8192**2},
@@ -152,14 +150,11 @@ KERNEL = Kernel(
         "numba_parallel": replace(
             in_parallel(transpose_parallel), bind=_binder(transpose_parallel)
         ),
-        "cuda_naive": by_element(
-            transpose_cuda, code=DeviceCode(function=transpose_cuda, signature=SIGNATURE)
-        ),
+        "cuda_naive": by_element(transpose_cuda),
         "cuda_tiled": on_cuda(
             bind_tiled,
             code=DeviceCode(
                 function=transpose_tiled_cuda,
-                signature=SIGNATURE,
                 instructions=("ld.shared.f32", "st.shared.f32", "bar.sync"),
             ),
         ),

@@ -7,6 +7,7 @@ from numba.extending import register_jitable
 
 from hpml_kernels.checks import check_scaled_pair
 from hpml_kernels.cuda import by_element, cuda
+from hpml_kernels.cuda_streaming import of_scaled
 from hpml_kernels.peers import on_cupy, on_numexpr, on_numpy, on_torch
 from hpml_kernels.streaming import elementwise
 from hpml_kernels.types import Array, Inputs, Kernel, Tolerance, Work
@@ -67,5 +68,6 @@ KERNEL = Kernel(
         **on_torch(lambda torch, a, x, y, out: torch.add(x, y, alpha=a, out=out)),
         **on_cupy(triad_cupy),
         "cuda_naive": by_element(triad_cuda),
+        "cuda_vectors": of_scaled(triad),
     },
 )

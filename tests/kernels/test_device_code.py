@@ -1,26 +1,31 @@
 """What CUDA kernels compile to, read without a device: NVVM's code, and what ptxas makes of it."""
 
-import shutil
 import subprocess
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
-from numba import cuda
+from cuda.pathfinder import find_nvidia_binary_utility
+from numba import cuda, njit, typeof
 from numba.core import sigutils
 from numba.cuda import dispatcher
-from numba.cuda.cudadrv.error import NvvmSupportError
 
+from hpml_kernels import cuda_limits
+from hpml_kernels.cpu import aligned
+from hpml_kernels.cuda_vectors import load4, store4
 from hpml_kernels.registry import kernels
-from hpml_kernels.types import DeviceCode
+from hpml_kernels.types import DeviceCode, Kernel
 
 CAPABILITY = (9, 0)
+ON_STACK = {"polar_distance-cuda_naive"}  # the cosine of a large angle works on an array
 compile_ptx: Any = cuda.compile_ptx
 normalize: Any = sigutils.normalize_signature
+type_of: Any = typeof
 CODES = {
-    f"{kernel.name}-{name}": variant.code
+    f"{kernel.name}-{name}": (kernel, variant.code)
     for kernel in kernels().values()
     for name, variant in kernel.variants.items()
     if variant.code
@@ -34,36 +39,77 @@ def without_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatcher, "get_current_device", lambda: device)
 
 
-def ptx_of(code: DeviceCode) -> str:
-    arguments, _ = normalize(code.signature)
+def arguments_of(kernel: Kernel, code: DeviceCode) -> Any:
+    if code.signature is not None:
+        return normalize(code.signature)[0]
+    inputs = kernel.make_inputs(100, np.random.default_rng(0))
+    return tuple(type_of(one) for one in (*inputs, kernel.make_out(*inputs)))
+
+
+def ptx_of(name: str) -> str:
+    kernel, code = CODES[name]
+    return compiled(code.function, arguments_of(kernel, code))
+
+
+def compiled(function: Any, arguments: Any) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the oldest capability that NVVM still compiles for
-        try:
-            ptx, _ = compile_ptx(code.function.py_func, arguments, cc=CAPABILITY)
-        except NvvmSupportError as error:
-            pytest.skip(f"NVVM is not installed: {error}")
+        ptx, _ = compile_ptx(function.py_func, arguments, cc=CAPABILITY)
     return str(ptx)
 
 
 @pytest.mark.parametrize("name", CODES)
 def test_a_kernel_compiles_to_what_it_says(name: str) -> None:
-    ptx = ptx_of(CODES[name])
-    missing = [one for one in CODES[name].instructions if one not in ptx]
+    _, code = CODES[name]
+    ptx = ptx_of(name)
+    missing = [one for one in code.instructions if one not in ptx]
     assert not missing
 
 
 @pytest.mark.parametrize("name", CODES)
 def test_registers_suffice(name: str, tmp_path: Path) -> None:
-    ptxas = shutil.which("ptxas")
-    if ptxas is None:
-        pytest.skip("ptxas is not installed")
     source = tmp_path / "kernel.ptx"
-    source.write_text(ptx_of(CODES[name]))
-    report = assemble(ptxas, source)
+    source.write_text(ptx_of(name))
+    report = assemble(source)
     assert "0 bytes spill stores, 0 bytes spill loads" in report
+    assert name in ON_STACK or "0 bytes stack frame" in report
 
 
-def assemble(ptxas: str, source: Path) -> str:
+@pytest.mark.parametrize(
+    ("kernel", "signature", "instruction"),
+    [
+        (cuda_limits.multiply_add, "void(float32[::1])", "fma.rn.f32"),
+        (cuda_limits.count_in_circle, "void(uint64[::1])", "setp.ge.u64"),
+        (cuda_limits.multiply, "void(uint64[::1])", "mul.lo.s64"),
+    ],
+)
+def test_what_a_probe_counts_is_left_in_its_code(
+    kernel: Any, signature: str, instruction: str
+) -> None:
+    """As many as a round has at the least: the compiler has not seen through the loop."""
+    ptx = compiled(kernel, normalize(signature)[0])
+    assert ptx.count(instruction) >= cuda_limits.CHAINS
+
+
+def test_four_elements_are_read_and_written_in_their_order() -> None:
+    """LLVM makes the same loads and stores for the CPU, where they can run."""
+
+    @njit
+    def double(x: Any, out: Any) -> None:
+        for i in range(0, x.size, 4):
+            a, b, c, d = load4(x, i)
+            store4(out, i, (2 * a, 2 * b, 2 * c, 2 * d))
+
+    x, out = (aligned(16, np.float32) for _ in range(2))
+    x[:] = np.arange(16)
+    double(x, out)
+    assert out.tolist() == (2 * x).tolist()
+    assert double.nopython_signatures
+
+
+def assemble(source: Path) -> str:
+    ptxas = find_nvidia_binary_utility("ptxas")
+    assert ptxas is not None
     major, minor = CAPABILITY
     options: list[Any] = ["-v", f"-arch=sm_{major}{minor}", "-o", source.with_suffix(".cubin")]
     done = subprocess.run([ptxas, *options, source], text=True, capture_output=True, check=False)

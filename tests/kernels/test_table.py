@@ -14,6 +14,7 @@ import pytest
 
 from hpml_kernels import table
 from hpml_kernels.compare import ROUNDS, SLOW_NS, Row, _held_to_cpus, interleaved, measure, rows_of
+from hpml_kernels.cpu import available_cores
 from hpml_kernels.limits import PASSES, amount_of, probes
 from hpml_kernels.registry import kernels
 from hpml_kernels.types import Limit, Work
@@ -88,6 +89,13 @@ def test_a_measured_kernel_has_a_row_for_each_variant() -> None:
     rows = measure("launch", "tiny", "one core")
     assert {row.variant for row in rows} == {"python", "numpy", "torch", "numba"}
     assert all(row.call_ns > 0 and row.limit_ns > 0 for row in rows)
+
+
+@pytest.mark.skipif(available_cores() == 1, reason="no_hardware: one core")
+def test_where_no_peer_uses_all_cores_one_on_one_core_stands_in() -> None:
+    (row,) = measure("philox", "tiny", "all cores")
+    assert (row.variant, row.best_peer) == ("numba_parallel", "numpy")
+    assert row.ratio_to_best_peer is not None
 
 
 @pytest.mark.parametrize("limit", PASSES)
