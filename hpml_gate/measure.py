@@ -1,4 +1,4 @@
-"""Timing one prepared step inside one process: warm up, calibrate, time a block.
+"""Timing one prepared step inside one process: warm up, then time blocks.
 
 The clock is passed in, so all of it runs under a fake one in the tests.
 """
@@ -24,6 +24,14 @@ class Plan:
     block_ns: int = 25_000_000
     warmup_steps: int = 3
     warmup_ns: int = 300_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """What a warm step takes, and how many of them fill a block: at least one."""
+
+    iterations: int
+    step_ns: float
 
 
 # Both sides take turns of two blocks each, so what matters is that a turn is short, and that there
@@ -57,22 +65,21 @@ def time_block(
     )
 
 
-def warm_up(step: Step, plan: Plan, timer: Timer = time_block) -> None:
-    """Run past compilation (the first ``warmup_steps``), on to ``warmup_ns`` after the first."""
+def warm_up(step: Step, plan: Plan, timer: Timer = time_block) -> Calibration:
+    """Run past compilation (the first ``warmup_steps``), on to ``warmup_ns`` after the first.
+
+    The last of it says how many steps fill a block: no step is run for that alone.
+    """
     step.measure(timer, 1)
     spent_ns = sum(_slowest_ns(step, 1, timer) for _ in range(plan.warmup_steps - 1))
     iterations = 1
-    while spent_ns < plan.warmup_ns:
-        spent_ns += _slowest_ns(step, iterations, timer)
-        iterations *= 2
-
-
-def calibrate(step: Step, plan: Plan, timer: Timer = time_block) -> int:
-    """Return how many iterations fill a block, at least one."""
-    iterations = 1
-    while (block_ns := _slowest_ns(step, iterations, timer)) < plan.block_ns / 4:
-        iterations *= 2
-    return max(1, round(iterations * plan.block_ns / block_ns))
+    while True:
+        spent_ns += (block_ns := _slowest_ns(step, iterations, timer))
+        if spent_ns >= plan.warmup_ns and block_ns >= plan.block_ns / 4:
+            filling = max(1, round(iterations * plan.block_ns / block_ns))
+            return Calibration(iterations=filling, step_ns=block_ns / iterations)
+        if block_ns < plan.block_ns:
+            iterations *= 2
 
 
 def _slowest_ns(step: Step, iterations: int, timer: Timer) -> int:

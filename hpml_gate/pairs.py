@@ -49,7 +49,7 @@ class Pair:
         return median(self.log_ratios)
 
 
-def _turns(turn_ns: int) -> int:
+def _turns(turn_ns: float) -> int:
     """Return how many turns a launch takes; steps of seconds get fewer, or it would time out."""
     wanted = min(MOST_TURNS, max(FEWEST_TURNS, round(TURNS_NS / turn_ns)))
     return max(2, min(wanted, round(LONGEST_NS / turn_ns)))
@@ -62,12 +62,9 @@ class Duel:
         """Warm both up, one after the other; each does the same before it is timed."""
         self._base, self._head, self._order = base, head, order
         self._start_s = time.monotonic()
-        for worker in order.sample([base, head], k=2):
-            worker.ask("warm_up", PAIRED)
-        self._iterations: int = min(worker.ask("calibrate", PAIRED) for worker in (base, head))
-        blocks = [*base.time(self._iterations), *head.time(self._iterations)]
-        block_ns = max(rank.wall_ns for rank in blocks)
-        self.turns = _turns(4 * block_ns)
+        warm = [worker.ask("warm_up", PAIRED) for worker in order.sample([base, head], k=2)]
+        self._iterations: int = min(one.iterations for one in warm)
+        self.turns = _turns(4 * self._iterations * max(one.step_ns for one in warm))
 
     @property
     def seconds(self) -> float:

@@ -60,8 +60,8 @@ def _launch(
 
 def _time(worker: Worker, iterations: int | None) -> Launch:
     plan = Plan()
-    worker.ask("warm_up", plan)
-    iterations = iterations or int(worker.ask("calibrate", plan))
+    calibration = worker.ask("warm_up", plan)
+    iterations = iterations or int(calibration.iterations)
     before = Counters.read()
     blocks = tuple(tuple(worker.time(iterations)) for _ in range(plan.blocks))
     return launch_of(worker.facts(), iterations, blocks, between(before, Counters.read(), blocks))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from hpml_gate.measure import Plan, calibrate, time_block, warm_up
+from hpml_gate.measure import Calibration, Plan, time_block, warm_up
 from hpml_gate.protocol import BlockTime, Metric, Step, Timer
 from hpml_gate.quiet import QUIET_NAMES
 
@@ -89,13 +89,9 @@ class Workbench:
             raise LackingError(f"{type(error).__name__}: {error}") from error
         self._step = made.prepare(*made.args)
 
-    def warm_up(self, plan: Plan) -> None:
-        """Run until compilation and caches are behind."""
-        warm_up(self._step, plan)
-
-    def calibrate(self, plan: Plan) -> int:
-        """Return the iterations that fill a block."""
-        return calibrate(self._step, plan)
+    def warm_up(self, plan: Plan) -> Calibration:
+        """Run until compilation and caches are behind, and say how long a step takes then."""
+        return warm_up(self._step, plan)
 
     def time(self, iterations: int, timer: Timer = time_block) -> Sequence[BlockTime]:
         """Time one block: a time per rank."""

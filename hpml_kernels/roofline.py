@@ -116,6 +116,7 @@ def _put_clear(name: Any, taken: Sequence[Any]) -> Any:
     for distance in range(14, 140, 8):
         for angle in np.linspace(0.5, 2.5, 12) * np.pi:  # upwards first, clockwise last
             name.xyann = (1.6 * distance * np.cos(angle), distance * np.sin(angle))
+            name.get_window_extent()  # puts the name where it was moved
             place = Text.get_window_extent(name)  # without the line that leads to the point
             if not any(place.overlaps(other) for other in taken):
                 return place

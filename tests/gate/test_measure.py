@@ -10,7 +10,7 @@ from time import perf_counter_ns
 import pytest
 
 from hpml_gate.diagnostics import Counters, Disturbance, between, name
-from hpml_gate.measure import Plan, calibrate, time_block, warm_up
+from hpml_gate.measure import Plan, time_block, warm_up
 from hpml_gate.pairs import Pair
 from hpml_gate.planted import slowed
 from hpml_gate.protocol import BlockTime, Clock, FunctionStep
@@ -102,21 +102,22 @@ def test_a_slow_first_call_moves_neither_the_block_size_nor_the_samples() -> Non
         time.now_ns += next(durations, 1000)
 
     plan, step = Plan(block_ns=1_000_000, warmup_ns=10_000), FunctionStep(run=run)
-    warm_up(step, plan, time.timer)
-    assert calibrate(step, plan, time.timer) == 1000
+    assert warm_up(step, plan, time.timer).iterations == 1000
 
 
 @pytest.mark.parametrize(("step_ns", "iterations"), [(10, 100), (1000, 1), (5000, 1)])
 def test_calibration_fills_a_block(step_ns: int, iterations: int) -> None:
     time = FakeTime()
     step = FunctionStep(run=time.work(step_ns))
-    assert calibrate(step, Plan(block_ns=1000), time.timer) == iterations
+    calibration = warm_up(step, Plan(block_ns=1000, warmup_ns=0), time.timer)
+    assert (calibration.iterations, calibration.step_ns) == (iterations, step_ns)
 
 
 def test_warming_up_goes_on_for_its_time() -> None:
     time = FakeTime()
-    warm_up(FunctionStep(run=time.work(100)), Plan(warmup_steps=3, warmup_ns=1000), time.timer)
-    assert 1300 <= time.now_ns <= 3000
+    plan = Plan(block_ns=100, warmup_steps=3, warmup_ns=1000)
+    warm_up(FunctionStep(run=time.work(100)), plan, time.timer)
+    assert time.now_ns == 100 + 1000  # the first step, then the time
 
 
 QUIET = Disturbance(
