@@ -66,13 +66,10 @@ def by_element(
     return on_cuda(bind, code=DeviceCode(function=kernel, instructions=instructions))
 
 
-@cuda.jit
-def add_up(sums: Array, out: Array) -> None:
-    """Add up the blocks' sums in one block: by threads, then by halves of them."""
+@cuda.jit(device=True)
+def add_up_block(own: float, sums: Array) -> None:
+    """Leave the sum over a block's threads in the block's place: by halves of them."""
     shared = cuda.shared.array(THREADS, np.float64)
-    own = 0.0
-    for i in range(cuda.threadIdx.x, sums.size, THREADS):
-        own += sums[i]
     shared[cuda.threadIdx.x] = own
     cuda.syncthreads()
     width = THREADS // 2
@@ -82,7 +79,16 @@ def add_up(sums: Array, out: Array) -> None:
         cuda.syncthreads()
         width //= 2
     if cuda.threadIdx.x == 0:
-        out[0] = shared[0]
+        sums[cuda.blockIdx.x] = shared[0]
+
+
+@cuda.jit
+def add_up(sums: Array, out: Array) -> None:
+    """Add up the blocks' sums in one block."""
+    own = 0.0
+    for i in range(cuda.threadIdx.x, sums.size, THREADS):
+        own += sums[i]
+    add_up_block(own, out)
 
 
 def sum_by_blocks(

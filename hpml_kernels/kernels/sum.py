@@ -5,7 +5,7 @@ from numba.extending import register_jitable
 
 from hpml_kernels.checks import check_vector
 from hpml_kernels.cpu import scalar_out
-from hpml_kernels.cuda import THREADS, cuda, sum_by_blocks
+from hpml_kernels.cuda import add_up_block, cuda, sum_by_blocks
 from hpml_kernels.cuda_streaming import sum_of_one
 from hpml_kernels.peers import loosely, on_cupy, on_numexpr, on_numpy, on_torch
 from hpml_kernels.streaming import summing
@@ -44,20 +44,10 @@ PEERS = {
 @cuda.jit
 def sum_cuda(x: Array, sums: Array) -> None:
     """Sum on the device: each thread its own elements, then each block sums its threads."""
-    shared = cuda.shared.array(THREADS, np.float64)
     own = 0.0
     for i in range(cuda.grid(1), x.size, cuda.gridsize(1)):
         own += np.float64(x[i])
-    shared[cuda.threadIdx.x] = own
-    cuda.syncthreads()
-    width = THREADS // 2
-    while width > 0:
-        if cuda.threadIdx.x < width:
-            shared[cuda.threadIdx.x] += shared[cuda.threadIdx.x + width]
-        cuda.syncthreads()
-        width //= 2
-    if cuda.threadIdx.x == 0:
-        sums[cuda.blockIdx.x] = shared[0]
+    add_up_block(own, sums)
 
 
 KERNEL = Kernel(
