@@ -302,7 +302,7 @@ def _show_kernels(terminalreporter: pytest.TerminalReporter, config: pytest.Conf
         return
     terminalreporter.section("kernels, beside their limits and peers")
     rows = compare.compare(names, config.getoption("preset"))
-    for line in table.lines(rows):
+    for line in table.report(rows):
         terminalreporter.write_line(line)
     folder = Path("results", "kernels")
     table.write(rows, folder)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from hpml_kernels.compare import Row, compare
+from hpml_kernels.cuda import why_not_cuda
 from hpml_kernels.registry import kernels
 
 HEADINGS = ("kernel", "variant", "on", "size", "us/call", "GB/s", "GFLOP/s", "limit")
@@ -25,6 +26,14 @@ def lines(rows: Sequence[Row]) -> Iterator[str]:
         yield f"| {joined} |"
         if number == 0:
             yield "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+
+
+def report(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the table, and what is not in it."""
+    yield from lines(rows)
+    if reason := why_not_cuda():
+        yield ""
+        yield f"cuda: not run ({reason})"
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -54,7 +63,7 @@ def main() -> None:
     )
     asked = parser.parse_args()
     rows = compare(asked.kernels.split(","), asked.preset)
-    print("\n".join(lines(rows)))  # noqa: T201  what this command is for
+    print("\n".join(report(rows)))  # noqa: T201  what this command is for
     if asked.to:
         write(rows, asked.to)
 
@@ -64,7 +73,7 @@ def write(rows: Sequence[Row], folder: Path) -> None:
     from hpml_kernels.roofline import draw
 
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "kernels.md").write_text("\n".join(lines(rows)) + "\n", encoding="utf-8")
+    (folder / "kernels.md").write_text("\n".join(report(rows)) + "\n", encoding="utf-8")
     text = json.dumps([asdict(row) for row in rows], indent=1)
     (folder / "kernels.json").write_text(text, encoding="utf-8")
     draw(rows, folder / "roofline.svg")

@@ -15,6 +15,7 @@ import pytest
 from hpml_kernels import table
 from hpml_kernels.compare import ROUNDS, SLOW_NS, Row, _held_to_cpus, interleaved, measure, rows_of
 from hpml_kernels.cpu import available_cores
+from hpml_kernels.cuda import why_not_cuda
 from hpml_kernels.limits import PASSES, amount_of, probes
 from hpml_kernels.registry import kernels
 from hpml_kernels.types import Limit, Work
@@ -131,6 +132,12 @@ def test_the_table_is_markdown_in_line_and_what_is_not_known_is_a_dash() -> None
     cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows]
     assert cells[0][4:] == ["0.05", "24", "2", "combine", "0.9", "1.25", "numpy"]
     assert cells[1][4:] == ["0.05", "24", "-", "combine", "0.9", "-", "-"]
+
+
+@pytest.mark.skipif(why_not_cuda() is None, reason="there is a CUDA device")
+def test_what_was_not_run_is_said_below_the_table() -> None:
+    *_, last = table.report([ROW])
+    assert last == f"cuda: not run ({why_not_cuda()})"
 
 
 def test_the_picture_names_kernels_and_roofs(tmp_path: Path) -> None:
