@@ -68,7 +68,7 @@ def time_block(
 def warm_up(step: Step, plan: Plan, timer: Timer = time_block) -> Calibration:
     """Run past compilation (the first ``warmup_steps``), on to ``warmup_ns`` after the first.
 
-    The last of it says how many steps fill a block: no step is run for that alone.
+    Its last block says how many steps fill one.
     """
     step.measure(timer, 1)
     spent_ns = sum(_slowest_ns(step, 1, timer) for _ in range(plan.warmup_steps - 1))

@@ -138,7 +138,8 @@ def _device_name() -> str:
 
 def to_device(argument: Any) -> Any:
     """Copy an array to the device, outside any timing; a number goes along with each launch."""
-    return cuda.to_device(argument) if isinstance(argument, np.ndarray) else argument
+    is_array = isinstance(argument, np.ndarray)
+    return cuda.to_device(np.ascontiguousarray(argument)) if is_array else argument
 
 
 class CudaClock:

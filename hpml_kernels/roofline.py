@@ -70,7 +70,8 @@ def _draw_roofs(axes: Any, rows: Sequence[Row], edges: Any, colour: str) -> None
     text = [f"fma {ceiling:.0f} GFLOP/s"] if rates else []
     along = np.geomspace(edges[0], edges[1], 200)
     limited = sorted((row for row in rows if row.limit in BANDWIDTHS), key=_bandwidth)
-    for row in limited[:1] + limited[-1:]:
+    ends = limited[:1] + limited[-1:] if len({row.kernel for row in limited}) > 1 else limited[:1]
+    for row in ends:
         axes.plot(along, np.minimum(along * _bandwidth(row), ceiling), color=colour, lw=0.8)
         size = f"{row.bytes_moved / 1e6:.3g} MB"
         text.append(f"{row.limit} {_bandwidth(row):.0f} GB/s over {size}")

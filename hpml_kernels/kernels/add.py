@@ -43,8 +43,9 @@ def bind_host_arrays(x: Array, y: Array, out: Array) -> Bound:
     """Copy both inputs to the device and the result back, in every call."""
     blocks = blocks_for(out.size)
     launch = add_cuda[blocks, THREADS]
+    x, y, whole = (np.ascontiguousarray(one) for one in (x, y, out))  # copied as one block
     return on_device(
-        lambda: launch(cuda.In(x), cuda.In(y), cuda.Out(out)), lambda: out, blocks=blocks
+        lambda: launch(cuda.In(x), cuda.In(y), cuda.Out(whole)), lambda: whole, blocks=blocks
     )
 
 

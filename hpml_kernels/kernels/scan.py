@@ -22,7 +22,7 @@ from hpml_kernels.streaming import bounds
 from hpml_kernels.types import Array, Bound, DeviceCode, Inputs, Kernel, Tolerance, Work
 
 LARGEST = 1000
-PART = 2**17  # of a block, in numbers: 1 MiB for each core, as large as its own cache
+PART = 2**17  # of a block, in numbers: 1 MiB for each core
 
 
 def make_inputs(size: int, generator: np.random.Generator) -> Inputs:
