@@ -22,7 +22,7 @@ from hpml_kernels.checks import check_count
 from hpml_kernels.cpu import aligned, bind_numba, in_parallel, jit, scalar_out
 from hpml_kernels.cuda import THREADS, bind_cuda, cuda, on_cuda, to_device
 from hpml_kernels.peers import drawing, on_numpy, on_torch
-from hpml_kernels.types import Array, Bound, Inputs, Kernel, Tolerance, Variant, Work
+from hpml_kernels.types import Array, Bound, DeviceCode, Inputs, Kernel, Tolerance, Variant, Work
 
 # SplitMix64's stride: 2^64 over the golden ratio
 GAMMA = np.uint64(0x9E3779B97F4A7C15)
@@ -205,6 +205,13 @@ KERNEL = Kernel(
         **drawing(Tolerance(of_largest=0.01), {**on_numpy(pi_numpy), **on_torch(pi_torch)}),
         "numba": Variant(bind=partial(_bind, SERIAL, 1)),
         "numba_parallel": replace(in_parallel(PARALLEL), bind=bind_parallel),
-        "cuda_naive": on_cuda(bind_device),
+        "cuda_naive": on_cuda(
+            bind_device,
+            code=DeviceCode(
+                function=pi_cuda,
+                signature="void(int64, uint64, int64[::1])",
+                instructions=("atom.shared.add.u64",),
+            ),
+        ),
     },
 )
