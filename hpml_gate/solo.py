@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from hpml_gate import quiet
 from hpml_gate.diagnostics import Counters, between
 from hpml_gate.launch import Patience, Side, Worker, workers
-from hpml_gate.measure import Plan
+from hpml_gate.measure import Calibration, Plan
 from hpml_gate.samples import Launch, Samples, launch_of
 from hpml_gate.worker import Order
 
@@ -60,8 +60,8 @@ def _launch(
 
 def _time(worker: Worker, iterations: int | None) -> Launch:
     plan = Plan()
-    calibration = worker.ask("warm_up", plan)
-    iterations = iterations or int(calibration.iterations)
+    warm: Calibration = worker.ask("warm_up", plan)
+    iterations = iterations or warm.iterations
     before = Counters.read()
     blocks = tuple(tuple(worker.time(iterations)) for _ in range(plan.blocks))
     return launch_of(worker.facts(), iterations, blocks, between(before, Counters.read(), blocks))
