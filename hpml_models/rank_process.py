@@ -19,6 +19,7 @@ from hpml_models.types import Rank
 
 START_S = 120.0  # importing torch on a busy machine, then meeting
 STACK_SIGNAL = signal.SIGUSR1
+STACK_END = f"\n{chr(STACK_SIGNAL)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +36,7 @@ def serve(
 ) -> None:
     """Be a rank: meet the others, then do the jobs that come until the pipe closes."""
     faulthandler.enable()
-    stack = stack_file(folder, rank.index).open("w", encoding="utf-8")
-    faulthandler.register(STACK_SIGNAL, file=stack, all_threads=False)
+    _tell_when_asked(stack_file(folder, rank.index))
     threading.Thread(target=_leave_with_parent, args=(folder,), daemon=True).start()
     try:
         _answer(pipe, lambda: _meet(rank, store or folder / "store", timeout_s))
@@ -45,6 +45,18 @@ def serve(
             _answer(pipe, lambda: _carry_out(order, rank))  # noqa: B023  called at once
     except (EOFError, OSError):
         _leave(folder)  # closed by the controller; no rank waits for the others' goodbye
+
+
+def _tell_when_asked(written: Path) -> None:
+    """Have this process write down its stack when STACK_SIGNAL comes, whatever it hangs in.
+
+    A dump has no end of its own: Python's handler, called after it, marks it, even where no
+    Python code can run.
+    """
+    stack = os.open(written, os.O_WRONLY | os.O_NONBLOCK)
+    signal.signal(STACK_SIGNAL, lambda *_: None)
+    signal.set_wakeup_fd(stack)  # gets the number of each signal as a byte
+    faulthandler.register(STACK_SIGNAL, file=stack, all_threads=False, chain=True)
 
 
 def _carry_out(order: bytes, rank: Rank) -> Any:
@@ -117,5 +129,5 @@ def _leave(folder: Path) -> None:
 
 
 def stack_file(folder: Path, index: int) -> Path:
-    """Return where a rank writes down, when it is told to, what it is doing."""
+    """Return where a rank writes down, when it is told to, what it is doing; then STACK_END."""
     return folder / f"stack-{index}"

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Self
 
-from hpml_models.rank_process import STACK_SIGNAL, START_S, Store, serve, stack_file
+from hpml_models.rank_process import STACK_END, STACK_SIGNAL, START_S, Store, serve, stack_file
 from hpml_models.types import Device, Rank
 
 # What ranks import anyway, and nothing that starts threads: those would not survive the fork.
@@ -200,10 +200,12 @@ class World:
         written = stack_file(Path(self._folder.name), number)
         with suppress(ProcessLookupError):
             os.kill(self._processes[index].pid, STACK_SIGNAL)
-        deadline = time.monotonic() + GRACE_S
-        while not (stack := written.read_text(encoding="utf-8")) and time.monotonic() < deadline:
+        stack, deadline = "", time.monotonic() + STOP_S
+        while not stack.endswith(STACK_END) and time.monotonic() < deadline:
             time.sleep(0.01)
-        return f"rank {number} is here, innermost call first:\n{stack or '  it does not tell'}"
+            stack = written.read_text(encoding="utf-8")
+        told = stack.removesuffix(STACK_END) or "  it does not tell"
+        return f"rank {number} is here, innermost call first:\n{told}"
 
     def _death_of(self, index: int) -> RankError:
         self._processes[index].join(STOP_S)
