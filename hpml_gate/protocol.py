@@ -65,7 +65,8 @@ The clock is None where work is over when its call returns: host time is all the
 class Step(Protocol):
     """A prepared step: everything built, compiled and checked, ready to be repeated.
 
-    It may also have ``metrics``, a mapping of names to :class:`Metric`, read after the timing.
+    It may also have ``metrics``, a mapping of names to :class:`Metric`, read after the timing, and
+    ``observe()``, which gives more of what is ``effective``: called last, so it may disturb.
     """
 
     @property

@@ -99,12 +99,14 @@ class Workbench:
 
     def facts(self) -> Facts:
         """Read the step's facts back, after all timing."""
+        metrics = getattr(self._step, "metrics", {})
+        observed: Mapping[str, Any] = getattr(self._step, "observe", dict)()
         return Facts(
             items_per_step=self._step.items_per_step,
-            effective=self._step.effective,
+            effective={**self._step.effective, **observed},
             metrics={  # the gate's own class: a step's may be known to this side alone
                 name: Metric(value=one.value, better=one.better, margin=one.margin)
-                for name, one in getattr(self._step, "metrics", {}).items()
+                for name, one in metrics.items()
             },
             cpus=sorted(os.sched_getaffinity(0)),
             niceness=os.getpriority(os.PRIO_PROCESS, 0),

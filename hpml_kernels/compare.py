@@ -22,7 +22,7 @@ from hpml_kernels.cuda import CudaClock, why_not_cuda
 from hpml_kernels.limits import Probe, amount_of, probes
 from hpml_kernels.registry import kernels
 from hpml_kernels.step import SEED, why_not
-from hpml_kernels.types import Kernel, Variant
+from hpml_kernels.types import Kernel, Limit, Variant, Work
 
 Group = Literal["one core", "all cores", "cuda"]
 ROUNDS = 15
@@ -85,18 +85,25 @@ def measure(name: str, preset: str, group: Group) -> list[Row]:
     if not members:
         return []
     size = kernel.sizes[preset]
-    ways = _ways(kernel, size, group)
+    work = kernel.work(size)
+    limits = sorted({kernel.limit_of(member) for member in members})
+    ways = {limit: _ways(limit, work, group) for limit in limits}
     prepared = [*members, *_lent_peers(kernel, members, group, preset)]
     runs = {variant: _prepared(kernel, variant, size) for variant in prepared}
-    probed = {probe.name: probe.run for probe in ways}
+    probed = {probe.name: probe.run for each in ways.values() for probe in each}
     times = interleaved(runs | probed, CudaClock() if group == "cuda" else None)
-    amount = amount_of(kernel.limit, kernel.work(size))
-    limit_ns = min(
-        (times[probe.name] * amount / probe.amount for probe in ways),
-        key=lambda each: float(np.nanmedian(each)),
-    )
-    rows = rows_of(kernel, size, group, {name: times[name] for name in runs}, limit_ns)
+    limits_ns = {
+        limit: _at_limit(probed_ways, amount_of(limit, work), times)
+        for limit, probed_ways in ways.items()
+    }
+    rows = rows_of(kernel, size, group, {name: times[name] for name in runs}, limits_ns)
     return [row for row in rows if row.variant in members]
+
+
+def _at_limit(ways: Sequence[Probe], amount: int, times: Mapping[str, Any]) -> Any:
+    """Return the nanoseconds that the fastest way takes for an amount, by round."""
+    scaled = [times[probe.name] * amount / probe.amount for probe in ways]
+    return min(scaled, key=lambda each: float(np.nanmedian(each)))
 
 
 def _members(kernel: Kernel, group: Group, preset: str) -> Sequence[str]:
@@ -122,13 +129,12 @@ def _group(variant: Variant) -> Group:
     return "one core" if variant.cpus == 1 else "all cores"
 
 
-def _ways(kernel: Kernel, size: int, group: Group) -> Sequence[Probe]:
-    work = kernel.work(size)
+def _ways(limit: Limit, work: Work, group: Group) -> Sequence[Probe]:
     if group == "cuda":
         from hpml_kernels.cuda_limits import cuda_probe
 
-        return [cuda_probe(kernel.limit, work)]
-    return probes(kernel.limit, work, parallel=group == "all cores")
+        return [cuda_probe(limit, work)]
+    return probes(limit, work, parallel=group == "all cores")
 
 
 def _prepared(kernel: Kernel, variant: str, size: int) -> Callable[[], object]:
@@ -188,9 +194,13 @@ def _block_ns(
 
 
 def rows_of(
-    kernel: Kernel, size: int, group: Group, times: Mapping[str, Any], limit_ns: Any
+    kernel: Kernel,
+    size: int,
+    group: Group,
+    times: Mapping[str, Any],
+    limits_ns: Mapping[Limit, Any],
 ) -> Sequence[Row]:
-    """Turn the rounds' times into a row for each variant."""
+    """Turn the rounds' times into a row for each variant, beside its own limit."""
     peers = {name: each for name, each in times.items() if kernel.variants[name].is_peer}
     best = min(peers, key=lambda name: float(np.nanmedian(peers[name])), default=None)
     work = kernel.work(size)
@@ -200,13 +210,13 @@ def rows_of(
             variant=name,
             group=group,
             size=size,
-            limit=kernel.limit,
+            limit=kernel.limit_of(name),
             is_peer=name in peers,
             call_ns=float(np.nanmedian(each)),
-            limit_ns=float(np.nanmedian(limit_ns)),
+            limit_ns=float(np.nanmedian(limits_ns[kernel.limit_of(name)])),
             bytes_moved=work.bytes_moved,
             flops=work.flops,
-            ratio_to_limit=float(np.nanmedian(limit_ns / each)),
+            ratio_to_limit=float(np.nanmedian(limits_ns[kernel.limit_of(name)] / each)),
             best_peer=best,
             ratio_to_best_peer=None if best is None else float(np.nanmedian(peers[best] / each)),
         )

@@ -31,16 +31,14 @@ def why_not_cuda() -> str | None:
     return "no_hardware: no CUDA device that numba can use"
 
 
-def on_cuda(
-    bind: Callable[..., Bound], *, code: DeviceCode | None = None, simulated: bool = True
-) -> Variant:
-    """Make the variant that ``bind`` binds on the device."""
+def on_cuda(bind: Callable[..., Bound], *codes: DeviceCode, simulated: bool = True) -> Variant:
+    """Make the variant that ``bind`` binds on the device, of these kernels."""
     return Variant(
         bind=bind,
         why_not=why_not_cuda,
         device="cuda",
         cpus=None,
-        code=code,
+        codes=codes,
         simulated=simulated,
     )
 
@@ -63,7 +61,7 @@ def by_element(
         blocks, threads = shape or (blocks_for(-(-arguments[-1].size // per_thread)), THREADS)
         return bind_cuda(kernel, blocks, copied[-1].copy_to_host, *copied, threads=threads)
 
-    return on_cuda(bind, code=DeviceCode(function=kernel, instructions=instructions))
+    return on_cuda(bind, DeviceCode(function=kernel, instructions=instructions))
 
 
 @cuda.jit(device=True)
@@ -91,6 +89,9 @@ def add_up(sums: Array, out: Array) -> None:
     add_up_block(own, out)
 
 
+ADD_UP = DeviceCode(function=add_up, signature="void(float64[::1], float64[::1])")
+
+
 def sum_by_blocks(
     kernel: Any, signature: str, *, per_thread: int = 1, instructions: tuple[str, ...] = ()
 ) -> Variant:
@@ -105,7 +106,7 @@ def sum_by_blocks(
         return replace(bound, run=lambda: (bound.run(), finish(sums, out)))
 
     code = DeviceCode(function=kernel, signature=signature, instructions=instructions)
-    return on_cuda(bind, code=code)
+    return on_cuda(bind, code, ADD_UP)
 
 
 def blocks_for(count: int) -> int:

@@ -10,10 +10,10 @@ import numpy as np
 
 from hpml_kernels.cuda import THREADS, cuda, to_device
 from hpml_kernels.limits import HALF_BITS, MULTIPLIER, PRODUCTS, WORD_OPS, Probe
+from hpml_kernels.points import hits_in
 from hpml_kernels.types import Array, Limit, Work
 
 ROUNDS = 4096
-LOW_HALF = np.uint64(0xFFFFFFFF)
 CHAINS = 4  # side by side in a thread
 BLOCKS = 4096
 
@@ -35,12 +35,11 @@ def multiply_add(out: Array) -> None:
 
 @cuda.jit
 def count_in_circle(out: Array) -> None:
-    """Decide in each thread of one word after the other whether its halves lie in a circle."""
+    """Count in each thread of one word after the other how many of its points are hits."""
     word, count = np.uint64(cuda.grid(1)) * MULTIPLIER, np.uint64(0)
     for _ in range(ROUNDS):
         word = word + MULTIPLIER
-        x, y = word >> HALF_BITS, word & LOW_HALF
-        count += np.uint64(x * x + y * y >= x * x)
+        count += hits_in(word)
     out[cuda.grid(1)] = count
 
 

@@ -18,18 +18,19 @@ import numpy as np
 from numba import get_num_threads, prange
 
 from hpml_kernels.cpu import aligned, jit
+from hpml_kernels.points import IN_WORD, OPERATIONS, misses_in
 from hpml_kernels.streaming import bounds
 from hpml_kernels.types import Array, Limit, Work
 from hpml_kernels.vectors import fma, load, splat, store, stream, total
 
 W = np.uintp(16)  # float32 in a vector
 TWO, THREE, FOUR = np.uintp(32), np.uintp(48), np.uintp(64)  # vectors
-PASSES = {"read": 1, "copy": 2, "combine": 3, "update": 2, "accumulate": 3}  # over an array
+PASSES = {"read": 1, "copy": 2, "combine": 3, "accumulate": 3}  # over an array
 FMA_ROUNDS = 20_000
 FMA_FLOPS_PER_ROUND = 2 * 16 * 12  # twelve chains side by side hide how long each takes
 WORDS = 4096  # of the integer probe: in the first cache
-WORD_ROUNDS = 100
-WORD_OPS = 6  # shift, two multiplications, addition, comparison, count
+WORD_ROUNDS, WORD_LANES = 100, np.uintp(8)
+WORD_OPS = IN_WORD * OPERATIONS
 PRODUCTS = 8  # of a word in each round of the probe of multiplications
 MULTIPLIER, HALF_BITS = np.uint64(0xD2511F53), np.uint64(32)
 ZERO, HALF = np.float32(0), np.float32(0.5)
@@ -140,17 +141,6 @@ def _combine(parallel: bool, past_caches: bool) -> Any:  # noqa: FBT001
     return jit(parallel=parallel, error_model="numpy")(combine)
 
 
-def _update(parallel: bool) -> Any:  # noqa: FBT001
-    def update(_x: Array, _y: Array, out: Array, threads: int) -> None:
-        parts = threads if parallel else 1
-        for part in prange(parts):
-            first, last = bounds(np.uintp(out.size), parts, part)
-            for i in range(first, last, W):
-                store(out, i, load(out, i) * splat(HALF))
-
-    return jit(parallel=parallel, error_model="numpy")(update)
-
-
 def _accumulate(parallel: bool) -> Any:  # noqa: FBT001
     def accumulate(x: Array, _y: Array, out: Array, threads: int) -> None:
         parts = threads if parallel else 1
@@ -183,13 +173,11 @@ def _multiply_add(parallel: bool) -> Any:  # noqa: FBT001
 def _count_in_circle(parallel: bool) -> Any:  # noqa: FBT001
     def count_in_circle(words: Array, counts: Array) -> None:
         for part in prange(counts.size):
-            count = np.uint64(0)
+            misses = splat(np.uint32(0))
             for turn in range(WORD_ROUNDS):
-                for i in range(np.uintp(words.size)):
-                    word = words[i] + np.uint64(turn)
-                    x, y = word >> np.uint64(32), word & np.uint64(0xFFFFFFFF)
-                    count += np.uint64(x * x + y * y >= x * x)
-            counts[part] = count
+                for i in range(np.uintp(0), np.uintp(words.size), WORD_LANES):
+                    misses = misses + misses_in(load(words, i) + np.uint64(turn))
+            counts[part] = total(misses)
 
     return jit(parallel=parallel, error_model="numpy")(count_in_circle)
 
@@ -267,6 +255,5 @@ MEMORY: Mapping[Limit, Mapping[str, Mapping[bool, Any]]] = {
         "through the caches": _both(partial(_combine, past_caches=False)),
         "past the caches": _both(partial(_combine, past_caches=True)),
     },
-    "update": {"": _both(_update)},
     "accumulate": {"": _both(_accumulate)},
 }

@@ -17,7 +17,7 @@ from hpml_kernels.cuda import why_not_cuda
 from hpml_kernels.types import Array, Bound, Tolerance, Variant
 
 
-def on_numpy(function: Callable[..., object]) -> Mapping[str, Variant]:
+def on_numpy(function: Callable[..., object], name: str = "numpy") -> Mapping[str, Variant]:
     """Make the variant ``numpy``, which calls ``function(*inputs, out)``."""
 
     def bind(*arguments: Any) -> Bound:
@@ -27,7 +27,7 @@ def on_numpy(function: Callable[..., object]) -> Mapping[str, Variant]:
             effective=lambda: {"numpy": np.__version__},
         )
 
-    return {"numpy": Variant(bind=bind, is_peer=True)}
+    return {name: Variant(bind=bind, is_peer=True)}
 
 
 def _over(make: Callable[[Array], Any], arguments: Iterable[Any]) -> list[Any]:

@@ -14,7 +14,7 @@ import numpy as np
 from hpml_kernels.compare import Group, Row
 
 COLOURS: dict[Group, str] = {"one core": "#3f6fd1", "all cores": "#c0392b", "cuda": "#2e8b57"}
-BANDWIDTHS = {"read", "copy", "combine", "update", "accumulate"}
+BANDWIDTHS = {"read", "copy", "combine", "accumulate"}
 
 
 def draw(rows: Sequence[Row], target: Path) -> None:

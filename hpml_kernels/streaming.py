@@ -23,7 +23,7 @@ from hpml_kernels.vectors import BYTES, load, splat, store, stream, total
 Operation = Callable[..., Any]
 
 LANES = np.uintp(16)  # of float32, in a vector
-BLOCK = np.uintp(1024)  # elements in each place that are summed in float32; the sums in float64
+BLOCK = np.uintp(2048)  # elements in each place that are summed in float32; the sums in float64
 STEP = np.uintp(64)  # elements that are summed side by side, in four vectors
 ALIGNMENT, ONE, NOTHING, ZERO = np.uintp(BYTES), np.uintp(1), np.uintp(0), np.float32(0)
 
@@ -97,8 +97,8 @@ def _loop(operation: Operation, *, parallel: bool) -> Any:
 def summing(operation: Operation) -> Mapping[str, Variant]:
     """Make the variants of ``out[0] = sum over i of operation(*inputs[i])``, of one or two arrays.
 
-    Blocks are summed in float32, in 64 sums side by side, which costs nothing beside reading the
-    memory. No sum grows so large that it swallows what is added to it.
+    Blocks are summed in float32, in 64 sums side by side, and these in float64, which costs nothing
+    beside reading the memory. No sum grows so large that it swallows what is added to it.
     """
     serial, parallel = (_sum(operation, parallel=one) for one in (False, True))
 
@@ -141,7 +141,7 @@ def _sum(operation: Operation, *, parallel: bool) -> Any:
                     b = b + operation(*_lanes(sources, i + near))
                     c = c + operation(*_lanes(sources, i + far))
                     d = d + operation(*_lanes(sources, i + far + near))
-                whole += np.float64(total((a + b) + (c + d)))
+                whole += total((a + b) + (c + d))
             end = first + done
             for i in range(end, last):
                 whole += np.float64(operation(*_numbers(sources, i)))

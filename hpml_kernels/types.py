@@ -14,7 +14,6 @@ Limit = Literal[
     "read",
     "copy",
     "combine",
-    "update",
     "accumulate",
     "fma",
     "integer",
@@ -25,12 +24,12 @@ Limit = Literal[
 """A roof of the machine, as :mod:`hpml_kernels.limits` measures it.
 
 ``read``: bytes read. ``copy``: one array read, one written. ``combine``: two read, one written.
-``update``: one read and written in place. ``accumulate``: one read, another read and written in
-place. Each over as many bytes as the kernel moves, so in the same cache or in memory; on CUDA that
-memory is the device's. ``fma``: float32 operations, two for each fused multiply-add.
-``integer``: integer operations as they are mixed in deciding whether a word's two halves lie in a
-circle. ``multiply``: products of 32-bit numbers of which both halves count. ``launch``: calls of an
-empty kernel. ``pcie``: bytes between host and device.
+``accumulate``: one read, another read and written in place. Each over as many bytes as the kernel
+moves, so in the same cache or in memory; on CUDA that memory is the device's. ``fma``: float32
+operations, two for each fused multiply-add. ``integer``: integer operations as they are mixed in
+deciding whether a word's points lie in a circle. ``multiply``: products of 32-bit numbers of
+which both halves count. ``launch``: calls of an empty kernel. ``pcie``: bytes between host and
+device.
 """
 
 
@@ -103,10 +102,11 @@ class Variant:
     cpus: int | None = 1  # how many it computes on, None for all
     is_peer: bool = False
     largest_size: int | None = None  # beyond this a call would take minutes
-    code: DeviceCode | None = None  # of CUDA variants of ours
+    codes: tuple[DeviceCode, ...] = ()  # of CUDA variants of ours
     simulated: bool = True  # numba's simulator can run it
     draws: bool = False  # random numbers of its own: it agrees with the reference in the limit only
     tolerance: Tolerance | None = None  # where it is not the kernel's: a peer may be less exact
+    limit: Limit | None = None  # where it is not the kernel's: a copy in every call, say
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,3 +130,7 @@ class Kernel:
     work: Callable[[int], Work]
     limit: Limit
     variants: Mapping[str, Variant]  # by name
+
+    def limit_of(self, variant: str) -> Limit:
+        """Return what bounds the speed of a variant."""
+        return self.variants[variant].limit or self.limit

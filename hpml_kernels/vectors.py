@@ -2,9 +2,12 @@
 
 ``load(x, i)`` reads the vector that begins at element ``i``, ``store`` writes one, ``stream``
 writes one past the caches (a non-temporal store: the line is not read before it is written), which
-asks for an address that is a multiple of 64. ``+`` and ``*`` work lane by lane, ``fma(a, b, c)`` is
-``a * b + c`` rounded once, ``larger(a, b)`` the larger of each two lanes, ``splat`` fills all
-lanes, ``total`` adds them up, ``greatest`` is the largest of them.
+asks for an address that is a multiple of 64. ``splat`` fills all lanes, ``total`` adds them up.
+
+Lane by lane work ``+`` and ``*``. Floating-point vectors also have ``fma(a, b, c)``, ``a * b + c``
+rounded once, ``larger(a, b)``, and ``greatest``, the largest of all lanes. Unsigned integer ones
+have ``^``, ``|``, ``<<``, ``>>``, also with a number on the right. ``square_sums`` takes any vector
+as pairs of signed 16-bit numbers.
 
 Where the machine's vectors are narrower, LLVM splits them.
 """
@@ -46,9 +49,13 @@ def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any
     return builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
 
 
-def _llvm(builder: Any, name: str, vector: Vector, result: Any, *arguments: Any) -> Any:
-    """Declare a function that LLVM knows for vectors of this type."""
-    full_name = f"llvm.{name}.v{vector.lanes}f{vector.element.bitwidth}"
+def _is_floating(vector: Vector) -> bool:
+    return isinstance(vector.element, types.Float)
+
+
+def _llvm(builder: Any, name: str, vector: Any, result: Any, *arguments: Any) -> Any:
+    """Declare a function that LLVM has for vectors of this type."""
+    full_name = f"llvm.{name}.v{vector.count}{vector.element.intrinsic_name}"
     kind = ir.FunctionType(result, arguments)
     return cgutils.get_or_insert_function(builder.module, kind, full_name)
 
@@ -99,15 +106,19 @@ def splat(_typing: Any, number: Any) -> Any:
 
 @intrinsic
 def total(_typing: Any, vector: Any) -> Any:
-    """Add up the lanes, in pairs."""
+    """Add up the lanes: floating-point numbers in float64, in pairs."""
+    element = types.float64 if _is_floating(vector) else vector.element
 
     def build(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        element = context.get_value_type(vector.element)
-        add_up = _llvm(builder, "vector.reduce.fadd", vector, element, element, arguments[0].type)
-        zero = ir.Constant(element, -0.0)
-        return builder.call(add_up, [zero, *arguments], fastmath=("reassoc",))
+        kind, (lanes,) = context.get_value_type(element), arguments
+        if not _is_floating(vector):
+            add_up = _llvm(builder, "vector.reduce.add", lanes.type, kind, lanes.type)
+            return builder.call(add_up, [lanes])
+        wide = builder.fpext(lanes, ir.VectorType(kind, vector.lanes))
+        add_up = _llvm(builder, "vector.reduce.fadd", wide.type, kind, kind, wide.type)
+        return builder.call(add_up, [ir.Constant(kind, -0.0), wide], fastmath=("reassoc",))
 
-    return vector.element(vector), build
+    return element(vector), build
 
 
 @intrinsic
@@ -116,7 +127,7 @@ def fma(_typing: Any, a: Any, b: Any, c: Any) -> Any:
 
     def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         vector = arguments[0].type
-        return builder.call(_llvm(builder, "fma", a, vector, *[vector] * 3), arguments)
+        return builder.call(_llvm(builder, "fma", vector, vector, *[vector] * 3), arguments)
 
     return a(a, b, c), build
 
@@ -137,25 +148,50 @@ def greatest(_typing: Any, vector: Any) -> Any:
 
     def build(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         element = context.get_value_type(vector.element)
-        find = _llvm(builder, "vector.reduce.fmax", vector, element, arguments[0].type)
+        find = _llvm(builder, "vector.reduce.fmax", arguments[0].type, element, arguments[0].type)
         return builder.call(find, arguments)
 
     return vector.element(vector), build
 
 
-def _lane_by_lane(instruction: str) -> Any:
+@intrinsic
+def square_sums(_typing: Any, vector: Any) -> Any:
+    """Return ``x * x + y * y`` of each pair of signed 16-bit numbers, as 32-bit ones.
+
+    LLVM makes one instruction of it where there is one (vpmaddwd).
+    """
+    result = Vector(types.uint32)
+
+    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        halves = ir.VectorType(ir.IntType(16), 2 * result.lanes)
+        whole = ir.VectorType(ir.IntType(32), 2 * result.lanes)
+        numbers = builder.sext(builder.bitcast(arguments[0], halves), whole)
+        squares = builder.mul(numbers, numbers)
+        index = ir.VectorType(ir.IntType(32), result.lanes)
+        every_second = (range(start, 2 * result.lanes, 2) for start in (0, 1))
+        masks = (ir.Constant(index, [*lanes]) for lanes in every_second)
+        return builder.add(*(builder.shuffle_vector(squares, squares, mask) for mask in masks))
+
+    return result(vector), build
+
+
+def _lane_by_lane(floating: str | None, integer: str) -> Any:
+    """Make the intrinsic of LLVM's instruction for two vectors."""
+
     @intrinsic
     def both(_typing: Any, a: Any, b: Any) -> Any:
+        instruction = floating if _is_floating(a) else integer
+
         def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-            return getattr(builder, instruction)(*arguments)
+            return getattr(builder, str(instruction))(*arguments)
 
         return a(a, b), build
 
     return both
 
 
-def _operator(function: Any, instruction: str) -> None:
-    lane_by_lane = _lane_by_lane(instruction)
+def _operator(function: Any, integer: str, floating: str | None = None) -> None:
+    lane_by_lane = _lane_by_lane(floating, integer)
 
     @overload(function)
     def _of_vectors(a: Any, b: Any) -> Any:
@@ -163,8 +199,17 @@ def _operator(function: Any, instruction: str) -> None:
         def of_vectors(a: Any, b: Any) -> Any:
             return lane_by_lane(a, b)
 
-        return of_vectors if isinstance(a, Vector) and a == b else None
+        def of_a_number(a: Any, b: Any) -> Any:
+            return lane_by_lane(a, splat(b))
+
+        if not isinstance(a, Vector) or (_is_floating(a) and floating is None):
+            return None
+        return of_vectors if a == b else of_a_number if b == a.element else None
 
 
-_operator(operator.add, "fadd")
-_operator(operator.mul, "fmul")
+_operator(operator.add, "add", "fadd")
+_operator(operator.mul, "mul", "fmul")
+_operator(operator.xor, "xor")
+_operator(operator.or_, "or_")
+_operator(operator.lshift, "shl")
+_operator(operator.rshift, "lshr")

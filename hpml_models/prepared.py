@@ -12,6 +12,7 @@ from hpml_models.clocks import Clock
 from hpml_models.memory import Metric, metrics_of, peak_memory_bytes
 from hpml_models.placed import PlacedWorld
 from hpml_models.types import Rank
+from hpml_models.utilisation import utilisation
 from hpml_models.world import World
 
 Timer = Callable[[Callable[[], object], Clock | None, int], Any]
@@ -31,6 +32,10 @@ class LocalStep:
     def metrics(self) -> Mapping[str, Metric]:
         """What has been reached by now beside the time."""
         return metrics_of(peak_memory_bytes(self.rank))
+
+    def observe(self) -> Mapping[str, Any]:
+        """Take some more steps and return how busy they keep the device."""
+        return {"utilisation": utilisation(self.rank, self.run)}
 
     def measure(self, timer: Timer, iterations: int) -> Sequence[Any]:
         """Time one block here."""
@@ -61,6 +66,10 @@ class WorldStep:
         """What all ranks together have reached by now beside the time."""
         return metrics_of(sum(self._world.run(peak_memory_bytes)))
 
+    def observe(self) -> Mapping[str, Any]:
+        """Take some more steps and return how busy they keep the devices."""
+        return over_ranks(self._world.run(_observe_on_rank))
+
     def measure(self, timer: Timer, iterations: int) -> Sequence[Any]:
         """Time one block on every rank: one time each."""
         return self._world.run(_measure_on_rank, timer, iterations)
@@ -90,3 +99,8 @@ def _prepare_on_rank(
 def _measure_on_rank(rank: Rank, timer: Timer, iterations: int) -> Any:
     step: LocalStep = rank.kept["step"]
     return timer(step.run, step.clock, iterations)
+
+
+def _observe_on_rank(rank: Rank) -> Mapping[str, Any]:
+    step: LocalStep = rank.kept["step"]
+    return step.observe()

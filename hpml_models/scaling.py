@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from statistics import median
+from statistics import mean, median
 from typing import Any, NamedTuple
 
 from hpml_models import registry
@@ -36,6 +36,7 @@ COLUMNS: Mapping[str, Column] = {
     "sent_ideal_bytes": Column("ideal", "{:.2f}", 1e6),
     "bubble": Column("bubble", "{:.0%}"),  # mean over the ranks
     "bubble_ideal": Column("ideal", "{:.0%}"),
+    "utilisation": Column("busy", "{:.0%}"),  # mean over the ranks
 }
 
 
@@ -131,7 +132,7 @@ def figures(row: Row, rows: Sequence[Row]) -> dict[str, float | None]:
     held, alone = row.held, single.held if single else None
     strategy = registry.strategies()[row.case.strategy]
     held_ideal = strategy.held_in_theory(row.case, alone) if alone else None
-    sent, bubbles = row.by_rank("sent_bytes"), row.by_rank("bubble")
+    sent = row.by_rank("sent_bytes")
     bubble_ideal = row.effective.get("bubble_in_theory")
     return {
         "step_ns": row.step_ns,
@@ -146,6 +147,12 @@ def figures(row: Row, rows: Sequence[Row]) -> dict[str, float | None]:
         "held_ideal": held_ideal / alone.total_bytes if held_ideal and alone else None,
         "sent_bytes": max((sum(one.values()) for one in sent), default=None),
         "sent_ideal_bytes": strategy.sent_in_theory(row.case, alone) if alone else None,
-        "bubble": sum(bubbles) / len(bubbles) if bubbles else None,
+        "bubble": _mean(row.by_rank("bubble")),
         "bubble_ideal": bubble_ideal,
+        "utilisation": _mean(row.by_rank("utilisation")),
     }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return mean(known) if known and len(known) == len(values) else None

@@ -85,10 +85,11 @@ KERNEL = Kernel(
         **on_numexpr("x + y", "x", "y"),
         **on_torch(lambda torch, x, y, out: torch.add(x, y, out=out)),
         **on_cupy(lambda cupy, x, y, out: cupy.add(x, y, out=out)),
-        "cuda_host": on_cuda(bind_host_arrays),
+        "cuda_host": replace(on_cuda(bind_host_arrays), limit="pcie"),
         "cuda_allocating": on_cuda(bind_allocating),
         "cuda_vectorize": on_cuda(bind_vectorize, simulated=False),
-        "cuda_1x1": by_element(add_cuda, shape=(1, 1)),  # a single thread: how not to launch
+        # A single thread: how not to launch.
+        "cuda_1x1": replace(by_element(add_cuda, shape=(1, 1)), largest_size=2**20),
         # 8,192 threads take the simulator several seconds.
         "cuda_128x64": replace(by_element(add_cuda, shape=(128, 64)), simulated=False),
         "cuda_naive": by_element(add_cuda),

@@ -8,7 +8,16 @@ from dataclasses import replace
 import numpy as np
 
 from hpml_kernels.checks import check_array, check_shape
-from hpml_kernels.cuda import WARP, WARPS, bind_cuda, by_element, cuda, on_cuda, to_device
+from hpml_kernels.cuda import (
+    MAX_BLOCKS,
+    WARP,
+    WARPS,
+    bind_cuda,
+    by_element,
+    cuda,
+    on_cuda,
+    to_device,
+)
 from hpml_kernels.cuda_streaming import of_two
 from hpml_kernels.kernels.add import add
 from hpml_kernels.matrices import sides
@@ -51,7 +60,7 @@ def flat(variant: Variant) -> Variant:
         bound = variant.bind(*(one.reshape(-1) for one in inputs), out.reshape(-1))
         return replace(bound, result=lambda: bound.result().reshape(out.shape))
 
-    return replace(variant, bind=bind, code=None)
+    return replace(variant, bind=bind, codes=())
 
 
 @cuda.jit
@@ -65,16 +74,17 @@ def add_2d_cuda(x: Array, y: Array, out: Array) -> None:
 
 @cuda.jit
 def add_2d_grid_cuda(x: Array, y: Array, out: Array) -> None:
-    """Add on the device: a grid of rows and columns, a thread for each element."""
-    j, i = cuda.grid(2)  # the first runs along a row, so that a warp's elements lie side by side
-    if i < out.shape[0] and j < out.shape[1]:
-        out[i, j] = x[i, j] + y[i, j]
+    """Add on the device: a grid of rows and columns; where the grid ends before the rows, on."""
+    j, first = cuda.grid(2)  # j runs along a row, so that a warp's elements lie side by side
+    if j < out.shape[1]:
+        for i in range(first, out.shape[0], cuda.gridsize(2)[1]):
+            out[i, j] = x[i, j] + y[i, j]
 
 
 def bind_grid(x: Array, y: Array, out: Array) -> Bound:
     """Bind the kernel with a block for each tile of 8 rows and 32 columns."""
     height, width = TILE
-    blocks = -(-out.shape[1] // width), -(-out.shape[0] // height)
+    blocks = -(-out.shape[1] // width), min(MAX_BLOCKS, -(-out.shape[0] // height))
     arguments = tuple(map(to_device, (x, y, out)))
     result = arguments[-1].copy_to_host
     return bind_cuda(add_2d_grid_cuda, blocks, result, *arguments, threads=(width, height))
@@ -97,7 +107,7 @@ KERNEL = Kernel(
         **on_torch(lambda torch, x, y, out: torch.add(x, y, out=out)),
         **on_cupy(lambda cupy, x, y, out: cupy.add(x, y, out=out)),
         "cuda_naive": by_element(add_2d_cuda),
-        "cuda_2d": on_cuda(bind_grid, code=DeviceCode(function=add_2d_grid_cuda)),
+        "cuda_2d": on_cuda(bind_grid, DeviceCode(function=add_2d_grid_cuda)),
         "cuda_vectors": flat(of_two(add)),
     },
 )

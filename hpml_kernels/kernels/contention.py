@@ -79,7 +79,7 @@ def on_counters(number: int) -> Variant:
         signature="void(int64, int64[::1])",
         instructions=("atom.global.add.u64",),
     )
-    return on_cuda(bind, code=code)
+    return on_cuda(bind, code)
 
 
 KERNEL = Kernel(

@@ -160,7 +160,7 @@ KERNEL = Kernel(
         "numba_parallel": replace(in_parallel(histogram_parallel), bind=bind_parallel),
         "cuda_naive": on_cuda(
             bind_naive,
-            code=DeviceCode(
+            DeviceCode(
                 function=histogram_cuda,
                 signature="void(uint8[::1], int64[::1])",
                 instructions=("atom.global.add.u64",),
@@ -168,7 +168,7 @@ KERNEL = Kernel(
         ),
         "cuda_shared": on_cuda(
             bind_shared,
-            code=DeviceCode(
+            DeviceCode(
                 function=histogram_shared_cuda,
                 signature="void(uint64[::1], uint8[::1], int64[::1])",
                 instructions=("ld.global.u64", "atom.shared.add.u32"),

@@ -254,7 +254,7 @@ def by_tile(kernel: object, side: int, *instructions: str) -> Variant:
         arguments = to_device(a), to_device(b), to_device(out)
         return bind_cuda(kernel, tiles, arguments[-1].copy_to_host, *arguments)
 
-    return on_cuda(bind, code=DeviceCode(function=kernel, instructions=instructions))
+    return on_cuda(bind, DeviceCode(function=kernel, instructions=instructions))
 
 
 KERNEL = Kernel(

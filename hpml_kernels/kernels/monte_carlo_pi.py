@@ -1,12 +1,13 @@
-"""Monte Carlo pi: the share of random points in the unit square that fall in the quarter circle.
+"""Monte Carlo pi: the share of random points in a square that fall in the circle within.
 
-A sample is one 64-bit word: its upper half is x, its lower half y, in units of 2**-32. It is a hit
-if ``x * x + y * y`` is below 2**64, that is if the sum of 64 bits does not wrap.
+A 64-bit word is two points (:mod:`hpml_kernels.points`). The words come from xoroshiro128+ (D.
+Blackman, S. Vigna, ACM TOMS 47(4), 2021), of which 128 run side by side as lanes; each ``CHUNK`` of
+samples has lanes of its own, started by SplitMix64 (G. Steele, D. Lea, C. Flood, OOPSLA 2014) from
+the seed and the chunk's number. So every variant of ours, however parallel, counts the very same
+hits, and is held to the reference exactly.
 
-The words come from xoroshiro128+ (D. Blackman, S. Vigna, ACM TOMS 47(4), 2021), of which 128 run
-side by side as lanes; each ``CHUNK`` of samples has lanes of its own, started by SplitMix64 (G.
-Steele, D. Lea, C. Flood, OOPSLA 2014) from the seed and the chunk's number. So every variant of
-ours, however parallel, counts the very same hits, and is held to the reference exactly.
+The compiled loops keep a group of lanes in registers until a chunk is over: four vectors, because
+each waits for its own turn before.
 """
 
 from collections.abc import Iterator
@@ -22,14 +23,16 @@ from hpml_kernels.checks import check_count
 from hpml_kernels.cpu import aligned, bind_numba, in_parallel, jit, scalar_out
 from hpml_kernels.cuda import THREADS, bind_cuda, cuda, on_cuda, to_device
 from hpml_kernels.peers import drawing, on_numpy, on_torch
+from hpml_kernels.points import IN_WORD, OPERATIONS, RADIUS_SQUARED, is_hit, misses_in
 from hpml_kernels.types import Array, Bound, DeviceCode, Inputs, Kernel, Tolerance, Variant, Work
+from hpml_kernels.vectors import load, splat, store, total
 
 # SplitMix64's stride: 2^64 over the golden ratio
 GAMMA = np.uint64(0x9E3779B97F4A7C15)
 FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-LOW_HALF, HALF_BITS = np.uint64(0xFFFFFFFF), np.uint64(32)
-LANES = 128
-CHUNK = LANES * 1024
+LANES, TURNS = 128, 512
+CHUNK = LANES * TURNS * IN_WORD  # samples
+VECTOR, TWO, THREE, GROUP = np.uintp(8), np.uintp(16), np.uintp(24), np.uintp(32)  # lanes
 BLOCK = 2**14  # peers work in blocks that stay in cache
 
 
@@ -62,55 +65,75 @@ def after(s0: Any, s1: Any) -> Any:
     return rotated(s0, np.uint64(24)) ^ s1 ^ (s1 << np.uint64(16)), rotated(s1, np.uint64(37))
 
 
-def is_hit(word: Any) -> Any:
-    """Say whether a word's point falls in the quarter circle."""
-    x, y = word >> HALF_BITS, word & LOW_HALF
-    x_squared = x * x
-    return x_squared + y * y >= x_squared
-
-
 def reference(samples: int, seed: int) -> Array:
     """Estimate pi with numpy: all lanes of all chunks step together."""
-    return np.array([4.0 * sum(_hits_by_round(samples, seed)) / samples])
+    return np.array([4.0 * sum(_hits_by_turn(samples, seed)) / samples])
 
 
-def _hits_by_round(samples: int, seed: int) -> Iterator[int]:
+def _hits_by_turn(samples: int, seed: int) -> Iterator[int]:
     lanes = -(-samples // CHUNK) * LANES
     counters = np.arange(1, 2 * lanes + 1, dtype=np.uint64)
     s0, s1 = mix(np.uint64(seed) + counters * GAMMA).reshape(-1, 2).T.copy()
     chunk, lane = np.divmod(np.arange(lanes), LANES)
-    for turn in range(CHUNK // LANES):
-        asked = chunk * CHUNK + turn * LANES + lane < samples
-        yield int(np.count_nonzero(is_hit(s0 + s1) & asked))
+    for turn in range(TURNS):
+        for number in range(IN_WORD):
+            asked = chunk * CHUNK + (turn * LANES + lane) * IN_WORD + number < samples
+            yield int(np.count_nonzero(is_hit(s0 + s1, number) & asked))
         s0, s1 = after(s0, s1)
 
 
 # numba resolves what a function calls by name, so the names must stay those of plain Python.
-for _plain in (mix, rotated, after, is_hit):
+for _plain in (mix, rotated, after):
     register_jitable(_plain)
 
 
+@register_jitable
+def state_at(s0: Array, s1: Array, lane: Any) -> Any:
+    """Read the states of a vector's lanes."""
+    return load(s0, lane), load(s1, lane)
+
+
+@register_jitable
+def keep(s0: Array, s1: Array, lane: Any, state: Any) -> None:
+    """Write them back."""
+    store(s0, lane, state[0])
+    store(s1, lane, state[1])
+
+
+@register_jitable
+def walk(s0: Array, s1: Array, lane: Any, turns: int) -> Any:
+    """Let a group of lanes take turns; count their hits."""
+    second, third, fourth = lane + VECTOR, lane + TWO, lane + THREE
+    a, b = state_at(s0, s1, lane), state_at(s0, s1, second)
+    c, d = state_at(s0, s1, third), state_at(s0, s1, fourth)
+    misses = splat(np.uint32(0))
+    for _ in range(turns):
+        misses = misses + (misses_in(a[0] + a[1]) + misses_in(b[0] + b[1]))
+        misses = misses + (misses_in(c[0] + c[1]) + misses_in(d[0] + d[1]))
+        a, b, c, d = after(*a), after(*b), after(*c), after(*d)
+    for at, state in ((lane, a), (second, b), (third, c), (fourth, d)):
+        keep(s0, s1, at, state)
+    return turns * np.int64(GROUP) * IN_WORD - np.int64(total(misses))
+
+
 def _counting(*, parallel: bool) -> Any:
-    def count(samples: int, seed: Any, states: Array, counts: Array, out: Array) -> None:
+    def count(samples: int, seed: Any, states: Array, out: Array) -> None:
         chunks = (samples + CHUNK - 1) // CHUNK
         parts = states.shape[0]
         hits: Any = 0
         for part in prange(parts):
-            s0, s1, lane_hits = states[part, 0], states[part, 1], counts[part]
-            lane_hits[:] = 0
+            s0, s1 = states[part, 0], states[part, 1]
             for chunk in range(chunks * part // parts, chunks * (part + 1) // parts):
                 for lane in range(np.uintp(LANES)):
                     at = seed + np.uint64(2 * (chunk * LANES + lane) + 1) * GAMMA
                     s0[lane], s1[lane] = mix(at), mix(at + GAMMA)
                 asked = min(CHUNK, samples - chunk * CHUNK)
-                for _ in range(asked // LANES):
-                    for lane in range(np.uintp(LANES)):
-                        a, b = s0[lane], s1[lane]
-                        lane_hits[lane] += np.uint64(is_hit(a + b))
-                        s0[lane], s1[lane] = after(a, b)
-                for lane in range(np.uintp(asked % LANES)):
-                    lane_hits[lane] += np.uint64(is_hit(s0[lane] + s1[lane]))
-            hits += np.int64(lane_hits.sum())
+                turns, left = asked // (LANES * IN_WORD), asked % (LANES * IN_WORD)
+                for lane in range(np.uintp(0), np.uintp(LANES), GROUP):
+                    hits += walk(s0, s1, lane, turns)
+                for sample in range(left):
+                    lane, number = sample // IN_WORD, sample % IN_WORD
+                    hits += np.int64(is_hit(s0[lane] + s1[lane], number))
         out[0] = 4.0 * hits / samples
 
     return jit(parallel=parallel, error_model="numpy")(count)
@@ -118,8 +141,7 @@ def _counting(*, parallel: bool) -> Any:
 
 def _bind(function: Any, parts: int, samples: int, seed: int, out: Array) -> Bound:
     states = aligned(parts * 2 * LANES, np.uint64).reshape(parts, 2, LANES)
-    counts = aligned(parts * LANES, np.uint64).reshape(parts, LANES)
-    return bind_numba(function, samples, np.uint64(seed), states, counts, out)
+    return bind_numba(function, samples, np.uint64(seed), states, out)
 
 
 SERIAL, PARALLEL = _counting(parallel=False), _counting(parallel=True)
@@ -140,6 +162,18 @@ def pi_numpy(samples: int, seed: int, out: Array) -> None:
     out[0] = 4.0 * hits / samples
 
 
+def pi_numpy_words(samples: int, seed: int, out: Array) -> None:
+    """Take the points of PCG64's words, as ours does with its own, in blocks."""
+    words, hits = np.random.default_rng(seed).bit_generator, 0
+    for at in range(0, samples, BLOCK):
+        size = min(BLOCK, samples - at)
+        halves = words.random_raw(-(-size // IN_WORD)).view(np.int16)[: 2 * size]
+        points = halves.reshape(2, -1).astype(np.int32)
+        np.multiply(points, points, out=points)
+        hits += int(np.count_nonzero(points[0] + points[1] < int(RADIUS_SQUARED)))
+    out[0] = 4.0 * hits / samples
+
+
 def pi_torch(torch: Any, samples: int, seed: int, out: Any) -> None:
     """Draw float32 in blocks, where ``out`` lies."""
     generator, hits = torch.Generator(out.device).manual_seed(seed), 0
@@ -151,7 +185,7 @@ def pi_torch(torch: Any, samples: int, seed: int, out: Any) -> None:
     out[0] = 4.0 * hits / samples
 
 
-_device_mix, _device_hit = (cuda.jit(device=True)(one) for one in (mix, is_hit))
+_device_mix, _device_is_hit = (cuda.jit(device=True)(one) for one in (mix, is_hit))
 
 
 @cuda.jit
@@ -165,9 +199,11 @@ def pi_cuda(samples: int, seed: np.uint64, hits_by_block: Array) -> None:
     at = seed + np.uint64(2 * cuda.grid(1) + 1) * GAMMA
     s0, s1 = _device_mix(at), _device_mix(at + GAMMA)
     count = 0
-    for _ in range(chunk * CHUNK + lane, min(samples, (chunk + 1) * CHUNK), LANES):
-        if _device_hit(s0 + s1):
-            count += 1
+    first = chunk * CHUNK + lane * IN_WORD
+    for sample in range(first, min(samples, (chunk + 1) * CHUNK), LANES * IN_WORD):
+        for number in range(min(IN_WORD, samples - sample)):
+            if _device_is_hit(s0 + s1, number):
+                count += 1
         s1 = s1 ^ s0
         s0 = ((s0 << np.uint64(24)) | (s0 >> np.uint64(40))) ^ s1 ^ (s1 << np.uint64(16))
         s1 = (s1 << np.uint64(37)) | (s1 >> np.uint64(27))
@@ -191,6 +227,11 @@ def bind_device(samples: int, seed: int, _out: Array) -> Bound:
     )
 
 
+PEERS = {
+    **on_numpy(pi_numpy),
+    **on_numpy(pi_numpy_words, "numpy_words"),
+    **on_torch(pi_torch),
+}
 KERNEL = Kernel(
     name="monte_carlo_pi",
     sizes={"tiny": 10**6, "small": 10**7, "paper": 10**8},
@@ -199,15 +240,15 @@ KERNEL = Kernel(
     check=check,
     reference=reference,
     tolerance=Tolerance(),
-    work=lambda size: Work(bytes_moved=0, integer_ops=6 * size),
+    work=lambda size: Work(bytes_moved=0, integer_ops=OPERATIONS * size),
     limit="integer",
     variants={
-        **drawing(Tolerance(of_largest=0.01), {**on_numpy(pi_numpy), **on_torch(pi_torch)}),
+        **drawing(Tolerance(of_largest=0.01), PEERS),
         "numba": Variant(bind=partial(_bind, SERIAL, 1)),
         "numba_parallel": replace(in_parallel(PARALLEL), bind=bind_parallel),
         "cuda_naive": on_cuda(
             bind_device,
-            code=DeviceCode(
+            DeviceCode(
                 function=pi_cuda,
                 signature="void(int64, uint64, int64[::1])",
                 instructions=("atom.shared.add.u64",),

@@ -159,7 +159,7 @@ KERNEL = Kernel(
         "numba_parallel": in_parts(philox_parallel),
         "cuda_naive": on_cuda(
             bind_device,
-            code=DeviceCode(
+            DeviceCode(
                 function=philox_cuda,
                 signature="void(int64, uint64, uint32[::1])",
             ),

@@ -149,11 +149,12 @@ KERNEL = Kernel(
         "numba_parallel": in_parts(scan_parallel),
         "cuda_shared": on_cuda(
             bind_device,
-            code=DeviceCode(
+            DeviceCode(
                 function=scan_block_cuda,
                 signature="void(int64[::1], int64[::1], int64[::1])",
                 instructions=("ld.shared.u64", "bar.sync"),
             ),
+            DeviceCode(function=scan_add_cuda, signature="void(int64[::1], int64[::1])"),
         ),
     },
 )

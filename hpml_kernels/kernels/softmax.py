@@ -196,10 +196,10 @@ KERNEL = Kernel(
         **on_cupy(softmax_steps),
         "numba": in_numba(softmax_serial),
         "numba_parallel": in_parallel(softmax_parallel),
-        "cuda_naive": on_cuda(bind_rows, code=DeviceCode(function=softmax_cuda)),
+        "cuda_naive": on_cuda(bind_rows, DeviceCode(function=softmax_cuda)),
         "cuda_shuffled": on_cuda(
             bind_warps,
-            code=DeviceCode(function=softmax_shuffled_cuda, instructions=("shfl.sync.bfly.b32",)),
+            DeviceCode(function=softmax_shuffled_cuda, instructions=("shfl.sync.bfly.b32",)),
             simulated=False,
         ),
     },

@@ -153,7 +153,7 @@ KERNEL = Kernel(
         "cuda_naive": by_element(transpose_cuda),
         "cuda_tiled": on_cuda(
             bind_tiled,
-            code=DeviceCode(
+            DeviceCode(
                 function=transpose_tiled_cuda,
                 instructions=("ld.shared.f32", "st.shared.f32", "bar.sync"),
             ),

@@ -1,6 +1,7 @@
 """Monte Carlo pi: no bias, lanes and seeds that know nothing of each other, faults that show."""
 
 from collections.abc import Callable
+from math import isqrt
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,14 @@ from scipy import stats
 
 from hpml_kernels.call import call
 from hpml_kernels.kernels import monte_carlo_pi as pi
+from hpml_kernels.limits import COUNT_IN_CIRCLE, WORD_ROUNDS
+from hpml_kernels.points import IN_WORD, LATTICE_PI, hits_in, is_hit
 from hpml_kernels.registry import kernels
 
 SAMPLES, SEEDS = 20_000, 64
 ONE_SAMPLE_DEVIATION = np.sqrt(np.pi * (4 - np.pi))
 FALSE_ALARMS = 1e-4  # of a test
+EVERY_X = np.uint64(0x0000FFFF0000FFFF)
 
 
 def z_scores(estimate: Callable[[int], float]) -> Any:
@@ -69,16 +73,16 @@ def test_lanes_and_turns_are_independent() -> None:
 @pytest.mark.parametrize(
     "broken",
     [
-        lambda word: word & ~np.uint64(1 << 63),  # x never reaches the right half
-        lambda word: (word >> np.uint64(32)) | (word & ~pi.LOW_HALF),  # y is x
-        lambda word: word | np.uint64(0xFF << 56),
+        lambda word: word & ~np.uint64(0x6000 << 48),
+        lambda word: (word & EVERY_X) | ((word & EVERY_X) << np.uint64(16)),
+        lambda word: word | np.uint64(0x3000 << 32),
     ],
-    ids=["x stays left", "y is x", "x stays right"],
+    ids=["a y leaves places out", "y is x", "an x leaves places out"],
 )
 def test_a_biased_generator_is_caught(broken: Callable[[Any], Any]) -> None:
     def estimate(seed: int) -> float:
-        hits = pi.is_hit(broken(words(seed, SAMPLES // 100, 100)))
-        return 4.0 * float(np.mean(hits))
+        hits = hits_in(broken(words(seed, SAMPLES // 200, 100)))
+        return 4.0 * float(hits.sum()) / SAMPLES
 
     assert is_biased(z_scores(estimate))
 
@@ -88,9 +92,54 @@ def test_one_stream_for_all_seeds_is_caught() -> None:
 
 
 @pytest.mark.parametrize("variant", ["numba", "numba_parallel"])
-@pytest.mark.parametrize("at", [pi.LANES, pi.CHUNK, 3 * pi.CHUNK])
+@pytest.mark.parametrize("at", [pi.LANES, IN_WORD * pi.LANES, pi.CHUNK, 3 * pi.CHUNK])
 def test_every_sample_counts_once(variant: str, at: int) -> None:
     """Around the end of a turn and of a chunk."""
     for samples in (at - 1, at, at + 1):
         result = call("monte_carlo_pi", samples, 7, variant=variant)
         assert result == pi.reference(samples, 7)
+
+
+def test_the_lattice_of_all_points_has_its_own_pi() -> None:
+    radius = 2**15
+    heights = (isqrt(radius**2 - 1 - x**2) for x in range(1 - radius, radius))
+    assert 4 * sum(2 * height + 1 for height in heights) / 2**32 == LATTICE_PI
+    assert abs(LATTICE_PI - np.pi) < 1e-6
+
+
+def word_of(x: int, y: int) -> int:
+    """A word whose points are (0, 0) and (x, y)."""
+    return (y & 0xFFFF) << 48 | (x & 0xFFFF) << 32
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "expected"),
+    [
+        (0, 0, True),
+        (-(2**15), 0, False),
+        (0, -(2**15) + 1, True),
+        (2**15 - 1, 255, True),
+        (2**15 - 1, 256, False),
+        (-(2**15), -(2**15), False),
+    ],
+)
+def test_a_point_on_the_rim_is_no_hit(x: int, y: int, expected: bool) -> None:  # noqa: FBT001
+    words = np.full(8, word_of(x, y), np.uint64)
+    assert is_hit(words, 0).all()
+    assert (is_hit(words, 1) == expected).all()
+    by_vectors, by_words = counted_both_ways(words)
+    assert by_vectors == by_words
+
+
+def counted_both_ways(words: Any) -> tuple[int, int]:
+    """The misses of words that move on for some rounds: by vectors, and by numpy."""
+    counts = np.zeros(1, np.uint64)
+    COUNT_IN_CIRCLE[False](words, counts)
+    turns = np.arange(WORD_ROUNDS, dtype=np.uint64)[:, np.newaxis]
+    moved = words + turns
+    return int(counts[0]), IN_WORD * moved.size - int(hits_in(moved).sum())
+
+
+def test_vectors_count_as_words_do() -> None:
+    by_vectors, by_words = counted_both_ways(words(11, 128, 32).ravel())
+    assert by_vectors == by_words

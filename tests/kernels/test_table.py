@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,17 +64,26 @@ def test_a_ratio_is_that_of_one_rounds_blocks() -> None:
     """The machine is half as fast in the second round, and the ratios do not know."""
     slower = np.array([1.0, 2.0, 1.0])
     times = {"numpy": 300 * slower, "torch": 200 * slower, "numba": 100 * slower}
-    found = {
-        row.variant: row for row in rows_of(kernels()["add"], 9, "one core", times, 50 * slower)
-    }
+    limits_ns: dict[Limit, Any] = {"combine": 50 * slower}
+    rows = rows_of(kernels()["add"], 9, "one core", times, limits_ns)
+    found = {row.variant: row for row in rows}
     assert found["numba"].ratio_to_limit == 0.5
     assert found["numba"].ratio_to_best_peer == 2.0
     assert found["numpy"].ratio_to_best_peer == pytest.approx(2 / 3)
     assert {row.best_peer for row in found.values()} == {"torch"}
 
 
+def test_a_variant_may_have_a_limit_of_its_own() -> None:
+    limits_ns: dict[Limit, Any] = {"combine": np.full(3, 10.0), "pcie": np.full(3, 50.0)}
+    times = {name: np.full(3, 100.0) for name in ("cuda_naive", "cuda_host")}
+    on_device, crossing = rows_of(kernels()["add"], 9, "cuda", times, limits_ns)
+    assert (on_device.limit, on_device.limit_ns, on_device.ratio_to_limit) == ("combine", 10, 0.1)
+    assert (crossing.limit, crossing.limit_ns, crossing.ratio_to_limit) == ("pcie", 50, 0.5)
+
+
 def test_without_a_peer_there_is_no_ratio_to_one() -> None:
-    (row,) = rows_of(kernels()["add"], 9, "one core", {"numba": np.ones(3)}, np.ones(3))
+    limits_ns: dict[Limit, Any] = {"combine": np.ones(3)}
+    (row,) = rows_of(kernels()["add"], 9, "one core", {"numba": np.ones(3)}, limits_ns)
     assert (row.best_peer, row.ratio_to_best_peer) == (None, None)
 
 
@@ -109,7 +119,7 @@ def test_a_probe_moves_what_it_says(limit: Limit, parallel: bool) -> None:  # no
         assert probe.amount == 4 * PASSES[limit] * x.size
         x[:], y[:], out[:] = 2, 4, 8
         result = probe.run()
-        expected = {"copy": 2, "combine": 6, "update": 4, "accumulate": 6}
+        expected = {"copy": 2, "combine": 6, "accumulate": 6}
         if limit == "read":
             assert result == 2 * x.size
         else:

@@ -54,6 +54,7 @@ def test_the_rank_that_holds_and_sends_most_counts() -> None:
         "sent_bytes": [{"send": 1_000_000}, {"send": 2_000_000, "allreduce_": 1}],
         "bubble": [0.1, 0.3],
         "bubble_in_theory": 0.2,
+        "utilisation": [0.5, 0.9],
     }
     many = row(60, strategy="pipeline", device_count=2, stages=2, effective=by_rank)
     found = table(row(50, effective=held), many)["b16 pipeline-x2"]
@@ -61,6 +62,12 @@ def test_the_rank_that_holds_and_sends_most_counts() -> None:
     assert found["held_share"] == found["held_ideal"] == "0.50"
     assert found["sent_bytes"] == "2.00"
     assert found["bubble"] == found["bubble_ideal"] == "20%"
+    assert found["utilisation"] == "70%"
+
+
+def test_a_mean_needs_every_rank() -> None:
+    many = row(60, strategy="ddp", device_count=2, effective={"utilisation": [0.5, None]})
+    assert table(many)["b16 ddp-x2"]["utilisation"] == "-"
 
 
 def test_one_device_comes_first_and_each_problem_has_its_heading() -> None:

@@ -1,0 +1,54 @@
+"""Device utilisation: what is covered by spans of work, and what a process uses of its cores."""
+
+import time
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpml_models.types import Rank
+from hpml_models.utilisation import STEPS, Span, busy_share, utilisation
+
+RANK = Rank(index=0, world_size=1, device="cpu", kept={})
+
+starts_and_lengths = st.lists(
+    st.tuples(st.integers(0, 50), st.integers(1, 20)), min_size=1, max_size=12
+)
+
+
+@given(starts_and_lengths.flatmap(st.permutations))
+def test_what_overlaps_counts_once(drawn: Sequence[tuple[int, int]]) -> None:
+    spans = [Span(0, start, start + length) for start, length in drawn]
+    covered = {tick for _, start, end in spans for tick in range(int(start), int(end))}
+    whole = max(covered) + 1 - min(covered)
+    assert busy_share(spans) == pytest.approx(len(covered) / whole)
+
+
+def test_each_device_counts_by_itself() -> None:
+    assert busy_share([Span(0, 0, 4), Span(1, 0, 1), Span(1, 3, 4)]) == pytest.approx(0.75)
+
+
+def test_nothing_seen_is_nothing_said() -> None:
+    assert busy_share([]) is None
+
+
+def test_a_process_is_busy_while_it_has_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = {"wall": 0, "cpu": 0}
+    monkeypatch.setattr(time, "perf_counter_ns", lambda: now["wall"])
+    monkeypatch.setattr(time, "process_time_ns", lambda: now["cpu"])
+    steps = []
+
+    def step() -> None:
+        steps.append(1)
+        now["wall"] += 1000 if len(steps) == 1 else 10  # the first waits for the other ranks
+        now["cpu"] += 4
+
+    assert utilisation(RANK, step) == pytest.approx(0.4)
+    assert len(steps) == STEPS + 1
+
+
+def test_a_process_that_sleeps_is_not_busy() -> None:
+    asleep = utilisation(RANK, lambda: time.sleep(0.02))
+    assert asleep is not None
+    assert asleep < 0.5
