@@ -66,7 +66,8 @@ class Step(Protocol):
     """A prepared step: everything built, compiled and checked, ready to be repeated.
 
     It may also have ``metrics``, a mapping of names to :class:`Metric`, read after the timing, and
-    ``observe()``, which gives more of what is ``effective``: called last, so it may disturb.
+    ``observe()``, which finds out more of what is ``effective``. That is called once, when the
+    first of several launches has been timed: it may take a few steps, and disturb what comes after.
     """
 
     @property

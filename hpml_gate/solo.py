@@ -1,6 +1,7 @@
 """Solo launches: one side alone, as the baselines are recorded and screened."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from hpml_gate import quiet
 from hpml_gate.diagnostics import Counters, between
@@ -53,9 +54,14 @@ def _launch(
     with workers([(Side(), order) for _ in numbers], here, cpus, patience) as started:
         for number, worker in zip(numbers, started, strict=True):
             worker.settle(quiet.cpus_of_launch(number, cpus))
-            done.append(_time(worker, iterations))
-            iterations = done[0].iterations
+            launch = _time(worker, iterations)
+            done.append(launch if number else _observed(worker, launch))
+            iterations = launch.iterations
     return done
+
+
+def _observed(worker: Worker, launch: Launch) -> Launch:
+    return replace(launch, effective={**launch.effective, **worker.ask("observe")})
 
 
 def _time(worker: Worker, iterations: int | None) -> Launch:

@@ -99,19 +99,22 @@ class Workbench:
 
     def facts(self) -> Facts:
         """Read the step's facts back, after all timing."""
-        metrics = getattr(self._step, "metrics", {})
-        observed: Mapping[str, Any] = getattr(self._step, "observe", dict)()
         return Facts(
             items_per_step=self._step.items_per_step,
-            effective={**self._step.effective, **observed},
+            effective=self._step.effective,
             metrics={  # the gate's own class: a step's may be known to this side alone
                 name: Metric(value=one.value, better=one.better, margin=one.margin)
-                for name, one in metrics.items()
+                for name, one in getattr(self._step, "metrics", {}).items()
             },
             cpus=sorted(os.sched_getaffinity(0)),
             niceness=os.getpriority(os.PRIO_PROCESS, 0),
             environment={name: os.environ[name] for name in QUIET_NAMES if name in os.environ},
         )
+
+    def observe(self) -> Mapping[str, Any]:
+        """Let the step find out more of what took effect; nothing is timed after that."""
+        observed: Mapping[str, Any] = getattr(self._step, "observe", dict)()
+        return observed
 
     def stray_module(self, foreign: str, root: str) -> str | None:
         """Return a module that was imported from below ``foreign`` but not ``root``, if any."""

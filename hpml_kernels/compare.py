@@ -1,7 +1,7 @@
 """Kernels beside their limits and their peers, in turn in one process: ``python -m`` this module.
 
 A group of variants computes on one core, on all, or on a device. In each round every variant of the
-group and every probe of the kernel's limit runs one block, in a new order; ratios are those of a
+group and every probe of its limits runs one block, in a new order; ratios are those of a
 round's blocks, and what is given is their median over the rounds. So what disturbs the machine for
 longer than a round disturbs both sides of a ratio.
 """
@@ -86,9 +86,9 @@ def measure(name: str, preset: str, group: Group) -> list[Row]:
         return []
     size = kernel.sizes[preset]
     work = kernel.work(size)
-    limits = sorted({kernel.limit_of(member) for member in members})
-    ways = {limit: _ways(limit, work, group) for limit in limits}
     prepared = [*members, *_lent_peers(kernel, members, group, preset)]
+    limits = sorted({kernel.limit_of(variant) for variant in prepared})
+    ways = {limit: _ways(limit, work, group) for limit in limits}
     runs = {variant: _prepared(kernel, variant, size) for variant in prepared}
     probed = {probe.name: probe.run for each in ways.values() for probe in each}
     times = interleaved(runs | probed, CudaClock() if group == "cuda" else None)

@@ -28,7 +28,7 @@ TWO, THREE, FOUR = np.uintp(32), np.uintp(48), np.uintp(64)  # vectors
 PASSES = {"read": 1, "copy": 2, "combine": 3, "accumulate": 3}  # over an array
 FMA_ROUNDS = 20_000
 FMA_FLOPS_PER_ROUND = 2 * 16 * 12  # twelve chains side by side hide how long each takes
-WORDS = 4096  # of the integer probe: in the first cache
+WORDS = 2048  # of the integer probe: in the first cache
 WORD_ROUNDS, WORD_LANES = 100, np.uintp(8)
 WORD_OPS = IN_WORD * OPERATIONS
 PRODUCTS = 8  # of a word in each round of the probe of multiplications
@@ -81,7 +81,7 @@ def _both(function: Callable[[bool], Any]) -> Mapping[bool, Any]:
 
 def _read(parallel: bool) -> Any:  # noqa: FBT001  a compiled function goes by it
     def read(x: Array, _y: Array, _out: Array, threads: int) -> Any:
-        whole = ZERO
+        whole = 0.0
         parts = threads if parallel else 1
         for part in prange(parts):
             first, last = bounds(np.uintp(x.size), parts, part)
@@ -97,7 +97,7 @@ def _read(parallel: bool) -> Any:  # noqa: FBT001  a compiled function goes by i
 
 def _read_streams(parallel: bool) -> Any:  # noqa: FBT001
     def read_streams(x: Array, _y: Array, _out: Array, threads: int) -> Any:
-        whole = ZERO
+        whole = 0.0
         parts = threads if parallel else 1
         quarter = np.uintp(x.size) // np.uintp(4)
         for part in prange(parts):
@@ -217,7 +217,8 @@ def _fma_probe(parallel: bool) -> Probe:  # noqa: FBT001
 
 def _integer_probe(parallel: bool) -> Probe:  # noqa: FBT001
     counts = np.zeros(_parts(parallel), np.uint64)
-    words = np.random.default_rng(0).integers(2**64, size=WORDS, dtype=np.uint64)
+    words = aligned(WORDS, np.uint64)
+    words[:] = np.random.default_rng(0).integers(2**64, size=WORDS, dtype=np.uint64)
     run = COUNT_IN_CIRCLE[parallel]
     amount = WORD_ROUNDS * WORDS * WORD_OPS * counts.size
     return Probe(name="integer", run=lambda: run(words, counts), amount=amount)

@@ -18,7 +18,7 @@ from hpml_kernels.types import Array, Bound, Tolerance, Variant
 
 
 def on_numpy(function: Callable[..., object], name: str = "numpy") -> Mapping[str, Variant]:
-    """Make the variant ``numpy``, which calls ``function(*inputs, out)``."""
+    """Make a variant of this name, which calls ``function(*inputs, out)``."""
 
     def bind(*arguments: Any) -> Bound:
         return Bound(

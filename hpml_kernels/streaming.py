@@ -97,8 +97,9 @@ def _loop(operation: Operation, *, parallel: bool) -> Any:
 def summing(operation: Operation) -> Mapping[str, Variant]:
     """Make the variants of ``out[0] = sum over i of operation(*inputs[i])``, of one or two arrays.
 
-    Blocks are summed in float32, in 64 sums side by side, and these in float64, which costs nothing
-    beside reading the memory. No sum grows so large that it swallows what is added to it.
+    Blocks are summed in float32, in 64 sums side by side, the last 16 of them in float64, which
+    costs nothing beside reading the memory. No sum grows so large that it swallows what is added
+    to it.
     """
     serial, parallel = (_sum(operation, parallel=one) for one in (False, True))
 

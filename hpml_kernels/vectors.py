@@ -175,7 +175,7 @@ def square_sums(_typing: Any, vector: Any) -> Any:
     return result(vector), build
 
 
-def _lane_by_lane(floating: str | None, integer: str) -> Any:
+def _lane_by_lane(integer: str, floating: str | None) -> Any:
     """Make the intrinsic of LLVM's instruction for two vectors."""
 
     @intrinsic
@@ -191,7 +191,7 @@ def _lane_by_lane(floating: str | None, integer: str) -> Any:
 
 
 def _operator(function: Any, integer: str, floating: str | None = None) -> None:
-    lane_by_lane = _lane_by_lane(floating, integer)
+    lane_by_lane = _lane_by_lane(integer, floating)
 
     @overload(function)
     def _of_vectors(a: Any, b: Any) -> Any:

@@ -4,11 +4,11 @@ Ask when all timing is over: a profiler that was on may slow down what comes aft
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from math import inf
 from statistics import mean
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hpml_models.types import Rank
 
@@ -27,9 +27,10 @@ def utilisation(rank: Rank, run: Callable[[], object]) -> float | None:
     """Run some steps; return the part of their time in which the rank's devices were busy.
 
     On CUDA a device is busy while at least one kernel or copy runs on it, as NVML has it
-    (nvmlUtilization_t): also while a collective waits for another rank in its kernel. On a CPU it
-    is the process's time on cores, all of its threads together: above 1 where some overlap. None
-    where the driver shows a profiler nothing, as it may in a container.
+    (nvmlUtilization_t): also while a collective waits for another rank in its kernel. Their time
+    is that from the first kernel to the end of the last. On a CPU it is the process's time on
+    cores, all of its threads together: above 1 where some overlap. None where the driver shows a
+    profiler nothing, as it may in a container.
     """
     run()  # ranks do not start at once, but they end their first step together
     return _of_process(run) if rank.device == "cpu" else busy_share(_on_cuda(run))
@@ -43,18 +44,30 @@ def _of_process(run: Callable[[], object]) -> float:
 
 
 def _on_cuda(run: Callable[[], object]) -> list[Span]:
-    """Return what ran on the devices, as CUPTI has it."""
-    import torch
-    from torch.autograd import DeviceType
-    from torch.profiler import ProfilerActivity, profile
+    """Return what ran on the devices, as CUPTI has it: that starts with the first profile.
 
-    with profile(activities=[ProfilerActivity.CUDA], acc_events=True) as profiler:
-        for _ in range(STEPS):
-            run()
-        torch.cuda.synchronize()
+    In each rank that takes another while, and who is early would wait, busy, in a collective.
+    """
+    import torch
+    from torch.profiler import ProfilerActivity, profile, supported_activities
+
+    if ProfilerActivity.CUDA not in supported_activities():
+        return []
+    for _ in range(2):
+        with profile(activities=[ProfilerActivity.CUDA], acc_events=True) as profiler:
+            for _ in range(STEPS):
+                run()
+            torch.cuda.synchronize()
+    return spans_of(profiler.events() or [])
+
+
+def spans_of(events: Iterable[Any]) -> list[Span]:
+    """Choose kernels and copies on CUDA devices from what a profiler saw."""
+    from torch.autograd import DeviceType
+
     return [
         Span(event.device_index, event.time_range.start, event.time_range.end)
-        for event in profiler.events() or []
+        for event in events
         if event.device_type == DeviceType.CUDA and not event.is_user_annotation
     ]
 

@@ -163,7 +163,7 @@ def pi_numpy(samples: int, seed: int, out: Array) -> None:
 
 
 def pi_numpy_words(samples: int, seed: int, out: Array) -> None:
-    """Take the points of PCG64's words, as ours does with its own, in blocks."""
+    """Take four 16-bit coordinates from each word of PCG64, as ours does, in blocks."""
     words, hits = np.random.default_rng(seed).bit_generator, 0
     for at in range(0, samples, BLOCK):
         size = min(BLOCK, samples - at)
@@ -185,9 +185,6 @@ def pi_torch(torch: Any, samples: int, seed: int, out: Any) -> None:
     out[0] = 4.0 * hits / samples
 
 
-_device_mix, _device_is_hit = (cuda.jit(device=True)(one) for one in (mix, is_hit))
-
-
 @cuda.jit
 def pi_cuda(samples: int, seed: np.uint64, hits_by_block: Array) -> None:
     """Count on the device: a thread for each lane of each chunk, then a block sums its threads."""
@@ -197,12 +194,12 @@ def pi_cuda(samples: int, seed: np.uint64, hits_by_block: Array) -> None:
     cuda.syncthreads()
     chunk, lane = cuda.grid(1) // LANES, cuda.grid(1) % LANES
     at = seed + np.uint64(2 * cuda.grid(1) + 1) * GAMMA
-    s0, s1 = _device_mix(at), _device_mix(at + GAMMA)
+    s0, s1 = mix(at), mix(at + GAMMA)
     count = 0
     first = chunk * CHUNK + lane * IN_WORD
     for sample in range(first, min(samples, (chunk + 1) * CHUNK), LANES * IN_WORD):
         for number in range(min(IN_WORD, samples - sample)):
-            if _device_is_hit(s0 + s1, number):
+            if is_hit(s0 + s1, number):
                 count += 1
         s1 = s1 ^ s0
         s0 = ((s0 << np.uint64(24)) | (s0 >> np.uint64(40))) ^ s1 ^ (s1 << np.uint64(16))

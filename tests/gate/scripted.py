@@ -22,6 +22,7 @@ class Scripted:
     def __init__(self, step_ns, then=None, calls=0):
         self.step_ns, self.effective = step_ns, {"scripted": True}
         self.then, self.calls = then, calls
+        self.measured = 0
         self.metrics = {
             name: Metric(value=value, better=better, margin=0.02)
             for name, (value, better) in speed.METRICS.items()
@@ -29,10 +30,14 @@ class Scripted:
 
     def measure(self, timer, iterations):
         self.calls -= 1
+        self.measured += 1
         if self.then and self.calls < 0:
             self.then()
         ns = self.step_ns * iterations
         return [BlockTime(ns=ns, wall_ns=ns)]
+
+    def observe(self):
+        return {"observed_after_blocks": self.measured}
 
     def close(self):
         pass

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from scripted import RunSuite
 
+from hpml_gate.measure import Plan
+
 
 def test_first_records_then_judges_then_fails_the_test_that_got_slower(
     run_suite: RunSuite,
@@ -60,6 +62,15 @@ def test_results_are_pytest_benchmarks_with_raw_times(run_suite: RunSuite) -> No
     assert rows[0]["extra_info"]["launches"] == 2
     assert rows[0]["extra_info"]["effective"]["scripted"] is True
     assert run.sessions == []
+
+
+def test_a_step_observes_when_its_launch_has_been_timed(run_suite: RunSuite) -> None:
+    run = run_suite("--gate=off", "-k", "one")
+    (results,) = run.folder.glob("results/*/benchmarks.json")
+    (row,) = json.loads(results.read_text())["benchmarks"]
+    warm_up = 4  # three steps, and the block that says how many fill one
+    observed_after = row["extra_info"]["effective"]["observed_after_blocks"]
+    assert observed_after == warm_up + Plan().blocks
 
 
 def test_record_replaces_and_faster_is_no_failure(run_suite: RunSuite) -> None:

@@ -2,13 +2,20 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.autograd import DeviceType
+from torch.profiler import ProfilerActivity, profile
 
+from hpml_models.matrix import Setting, make_case
+from hpml_models.step import prepare_step
 from hpml_models.types import Rank
-from hpml_models.utilisation import STEPS, Span, busy_share, utilisation
+from hpml_models.utilisation import STEPS, Span, busy_share, spans_of, utilisation
 
 RANK = Rank(index=0, world_size=1, device="cpu", kept={})
 
@@ -52,3 +59,47 @@ def test_a_process_that_sleeps_is_not_busy() -> None:
     asleep = utilisation(RANK, lambda: time.sleep(0.02))
     assert asleep is not None
     assert asleep < 0.5
+
+
+def test_kernels_count_and_annotations_around_them_do_not() -> None:
+    """As a profiler of CUDA gives them, written by hand; a real one of the CPU gives none."""
+
+    def event(device: DeviceType, start: int, *, is_user_annotation: bool) -> SimpleNamespace:
+        return SimpleNamespace(
+            device_type=device,
+            device_index=0,
+            time_range=SimpleNamespace(start=start, end=start + 1),
+            is_user_annotation=is_user_annotation,
+        )
+
+    kernel = event(DeviceType.CUDA, 1, is_user_annotation=False)
+    around = event(DeviceType.CUDA, 2, is_user_annotation=True)
+    on_host = event(DeviceType.CPU, 3, is_user_annotation=False)
+    assert spans_of([kernel, around, on_host]) == [Span(0, 1, 2)]
+    with profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiler:
+        torch.ones(3).sum()
+    assert profiler.events()
+    assert spans_of(profiler.events() or []) == []
+
+
+@pytest.mark.parametrize(("strategy", "ranks"), [("single", 1), ("ddp", 2)])
+def test_a_step_observes_each_of_its_ranks(strategy: str, ranks: int) -> None:
+    case = make_case(
+        "train",
+        Setting(device="cpu", preset="tiny"),
+        model="translation",
+        batch=8,
+        device_count=ranks,
+        strategy=strategy,
+        variant="",
+        stages=1,
+        micro_batches=1,
+        precision="fp32",
+        runtime="eager",
+        quantization="none",
+    )
+    with closing(prepare_step(case)) as step:
+        observed = step.observe()["utilisation"]
+    by_rank = observed if ranks > 1 else [observed]
+    assert len(by_rank) == ranks
+    assert all(0 < share < ranks + 1 for share in by_rank)
