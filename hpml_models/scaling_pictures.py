@@ -9,6 +9,7 @@ from typing import Any
 from hpml_models.scaling import Row, figures, place, problem_of
 
 INCH_PER_BAR = 0.34
+LABEL_SHARE = 0.08  # of the axis, that a number beside its bar takes
 CHARTS: Sequence[tuple[str, str, str]] = (  # figure, what is said of it, its counterpart in theory
     ("speedup", "speedup over one device", "speedup_ideal"),
     ("held_share", "parameters and optimizer state on a rank, of one device's", "held_ideal"),
@@ -53,9 +54,9 @@ def _figure(height_inch: float) -> tuple[Any, Any]:
 def _bars(title: str, measured: dict[str, float], ideal: dict[str, float | None]) -> Any:
     """Draw a bar for each case, and a mark where theory would have it."""
     figure, axes = _figure(1.2 + INCH_PER_BAR * len(measured))
-    bars = axes.barh(list(measured), list(measured.values()), color="#3f6fd1", label="measured")
-    axes.bar_label(bars, fmt="{:.2f}", padding=4, bbox={"color": "white", "pad": 0.5})
+    axes.barh(list(measured), list(measured.values()), color="#3f6fd1", label="measured")
     marks = [(value, label) for label, value in ideal.items() if value is not None]
+    _write_values(axes, measured, ideal)
     if marks:
         axes.plot(*zip(*marks, strict=True), "|", color="#c0392b", ms=14, mew=2, label="in theory")
         figure.legend(loc="outside lower center", ncols=2, frameon=False)
@@ -63,6 +64,17 @@ def _bars(title: str, measured: dict[str, float], ideal: dict[str, float | None]
     axes.margins(x=0.12)
     axes.set_xlabel(title)
     return figure
+
+
+def _write_values(axes: Any, measured: dict[str, float], ideal: dict[str, float | None]) -> None:
+    """Write each value beside its bar: beyond the mark, where that would be covered."""
+    marks = [value for value in ideal.values() if value is not None]
+    room = LABEL_SHARE * max([*measured.values(), *marks])
+    for label, value in measured.items():
+        mark = ideal[label]
+        is_near = mark is not None and value <= mark < value + room
+        at = (mark if is_near else value, label)
+        axes.annotate(f"{value:.2f}", at, xytext=(5, 0), textcoords="offset points", va="center")
 
 
 def _curves(same: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
