@@ -13,11 +13,13 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from math import exp, log
+from math import log
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
-from statistics import mean, median, stdev
+from statistics import median
 from typing import TYPE_CHECKING
+
+from ratios import told
 
 from hpml_gate.measure import time_block
 from hpml_gate.quiet import QUIET_ENVIRONMENT
@@ -132,12 +134,7 @@ def main() -> None:
     """Print the ratio over launches with its standard error."""
     os.environ.update(QUIET_ENVIRONMENT, OMP_NUM_THREADS="1")  # for both alike
     logs = [log_ratio(launch) for launch in range(LAUNCHES)]
-    error = stdev(logs) / LAUNCHES**0.5
-    print(  # noqa: T201  the figure is what the script is for
-        f"the suite's world / torchrun: {exp(mean(logs)):.4f} +- {error:.4f} "
-        f"(standard error over {LAUNCHES} launches of {TURNS} turns; "
-        f"each {', '.join(f'{exp(one):.4f}' for one in logs)})"
-    )
+    print(told("the suite's world / torchrun", logs, f"{TURNS} turns"))  # noqa: T201  the figure
 
 
 if __name__ == "__main__":

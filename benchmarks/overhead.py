@@ -8,9 +8,11 @@ import os
 import random
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from math import exp, log
+from math import log
 from multiprocessing import get_context
-from statistics import mean, median, stdev
+from statistics import median
+
+from ratios import told
 
 from hpml_gate.measure import time_block
 from hpml_gate.protocol import FunctionStep, Step
@@ -79,12 +81,7 @@ def main() -> None:
     os.environ.update(QUIET_ENVIRONMENT)  # as in the suite's own launches
     with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
         logs = list(pool.map(log_ratio, range(LAUNCHES)))
-    error = stdev(logs) / LAUNCHES**0.5
-    print(  # noqa: T201  the figure is what the script is for
-        f"prepared step / bare loop: {exp(mean(logs)):.4f} +- {error:.4f} "
-        f"(standard error over {LAUNCHES} launches of {PAIRS} pairs; "
-        f"each {', '.join(f'{exp(one):.4f}' for one in logs)})"
-    )
+    print(told("prepared step / bare loop", logs, f"{PAIRS} pairs"))  # noqa: T201  the figure
 
 
 if __name__ == "__main__":

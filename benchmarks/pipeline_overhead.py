@@ -10,9 +10,11 @@ import os
 import random
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, closing
-from math import exp, log
+from math import log
 from multiprocessing import get_context
-from statistics import mean, median, stdev
+from statistics import median
+
+from ratios import told
 
 from hpml_gate.measure import time_block
 from hpml_gate.protocol import Step
@@ -79,13 +81,7 @@ def main() -> None:
     with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
         launches = list(pool.map(log_ratios, range(LAUNCHES)))
     for name, logs in zip(("its ideal", "DeepSpeed's"), zip(*launches, strict=True), strict=True):
-        ratio = exp(mean(logs))
-        error = ratio * stdev(logs) / LAUNCHES**0.5
-        print(  # noqa: T201  the figures are what the script is for
-            f"1F1B / {name}: {ratio:.4f} +- {error:.4f} "
-            f"(standard error over {LAUNCHES} launches of {TURNS} turns; "
-            f"each {', '.join(f'{exp(one):.4f}' for one in logs)})"
-        )
+        print(told(f"1F1B / {name}", logs, f"{TURNS} turns"))  # noqa: T201  the figures
 
 
 if __name__ == "__main__":
