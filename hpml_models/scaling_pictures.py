@@ -68,8 +68,8 @@ def _bars(title: str, measured: dict[str, float], ideal: dict[str, float | None]
 
 def _write_values(axes: Any, measured: dict[str, float], ideal: dict[str, float | None]) -> None:
     """Write each value beside its bar: beyond the mark, where that would be covered."""
-    marks = [value for value in ideal.values() if value is not None]
-    room = LABEL_SHARE * max([*measured.values(), *marks])
+    drawn = [*measured.values(), *ideal.values()]
+    room = LABEL_SHARE * max(value for value in drawn if value is not None)
     for label, value in measured.items():
         mark = ideal[label]
         is_near = mark is not None and value <= mark < value + room

@@ -32,11 +32,11 @@ def utilisation(rank: Rank, run: Callable[[], object]) -> float | None:
     cores, all of its threads together: above 1 where some overlap. None where the driver shows a
     profiler nothing, as it may in a container.
     """
-    run()  # ranks do not start at once, but they end their first step together
     return _of_process(run) if rank.device == "cpu" else busy_share(_on_cuda(run))
 
 
 def _of_process(run: Callable[[], object]) -> float:
+    run()  # ranks do not start at once, but they end their first step together
     cpu_ns, wall_ns = time.process_time_ns(), time.perf_counter_ns()
     for _ in range(STEPS):
         run()
@@ -44,9 +44,10 @@ def _of_process(run: Callable[[], object]) -> float:
 
 
 def _on_cuda(run: Callable[[], object]) -> list[Span]:
-    """Return what ran on the devices, as CUPTI has it: that starts with the first profile.
+    """Return what ran on the devices, as CUPTI has it: of a second profile.
 
-    In each rank that takes another while, and who is early would wait, busy, in a collective.
+    With the first CUPTI starts, which takes another while in each rank; who is early would wait,
+    busy, in a collective.
     """
     import torch
     from torch.profiler import ProfilerActivity, profile, supported_activities
