@@ -7,7 +7,8 @@ import numpy as np
 
 from hpml_kernels.checks import check_out
 from hpml_kernels.registry import kernels
-from hpml_kernels.types import Array, Bound, Incorrect, Inputs, Kernel, Tolerance
+from hpml_kernels.types import Array, Bound, Inputs, Kernel, Tolerance
+from hpml_steps.incorrect import Incorrect
 
 
 def call(kernel_name: str, *inputs: Any, variant: str = "numba", out: Array | None = None) -> Array:
@@ -47,7 +48,7 @@ def check_variant(kernel: Kernel, variant: str, result: Array, expected: Array) 
 def check_result(
     kernel: Kernel, result: Array, expected: Array, tolerance: Tolerance | None = None
 ) -> None:
-    """Raise :class:`~hpml_kernels.types.Incorrect` if the two differ by more than is allowed.
+    """Raise :class:`~hpml_steps.incorrect.Incorrect` if the two differ by more than is allowed.
 
     That is the kernel's tolerance where no other is given.
     """

@@ -18,11 +18,12 @@ from typing import Any, Literal
 import numpy as np
 
 from hpml_kernels.call import bind, check_variant
-from hpml_kernels.cuda import CudaClock, why_not_cuda
+from hpml_kernels.cuda import cuda_clock, why_not_cuda
 from hpml_kernels.limits import Probe, amount_of, probes
 from hpml_kernels.registry import kernels
 from hpml_kernels.step import SEED, why_not
 from hpml_kernels.types import Kernel, Limit, Variant, Work
+from hpml_steps.clocks import Clock
 
 Group = Literal["one core", "all cores", "cuda"]
 ROUNDS = 15
@@ -91,7 +92,7 @@ def measure(name: str, preset: str, group: Group) -> list[Row]:
     ways = {limit: _ways(limit, work, group) for limit in limits}
     runs = {variant: _prepared(kernel, variant, size) for variant in prepared}
     probed = {probe.name: probe.run for each in ways.values() for probe in each}
-    times = interleaved(runs | probed, CudaClock() if group == "cuda" else None)
+    times = interleaved(runs | probed, cuda_clock() if group == "cuda" else None)
     limits_ns = {
         limit: _at_limit(probed_ways, amount_of(limit, work), times)
         for limit, probed_ways in ways.items()
@@ -148,7 +149,7 @@ def _prepared(kernel: Kernel, variant: str, size: int) -> Callable[[], object]:
 
 def interleaved(
     runs: Mapping[str, Callable[[], object]],
-    clock: CudaClock | None = None,
+    clock: Clock | None = None,
     now_ns: Callable[[], int] = perf_counter_ns,
 ) -> dict[str, Any]:
     """Return nanoseconds per call by name, an array with one entry for each round.
@@ -172,7 +173,7 @@ def interleaved(
     return {name: np.array(each) for name, each in times.items()}
 
 
-def _calibrated(run: Callable[[], object], clock: Any, now_ns: Callable[[], int]) -> int:
+def _calibrated(run: Callable[[], object], clock: Clock | None, now_ns: Callable[[], int]) -> int:
     """Return how many calls fill a block; the first call may compile, so it is not timed."""
     run()
     iterations = 1
@@ -182,7 +183,7 @@ def _calibrated(run: Callable[[], object], clock: Any, now_ns: Callable[[], int]
 
 
 def _block_ns(
-    run: Callable[[], object], iterations: int, clock: Any, now_ns: Callable[[], int]
+    run: Callable[[], object], iterations: int, clock: Clock | None, now_ns: Callable[[], int]
 ) -> int:
     if clock is not None:
         clock.start()

@@ -14,7 +14,8 @@ import numba
 import numpy as np
 from numba.core.registry import cpu_target
 
-from hpml_kernels.types import Array, Bound, Incorrect, Variant
+from hpml_kernels.types import Array, Bound, Variant
+from hpml_steps.incorrect import Incorrect
 
 USUAL_LAST_CACHE_BYTES = 32 * 2**20  # where the kernel does not say
 LARGEST_INTERPRETED = 200_000  # elements that Python works through in well under a second

@@ -13,6 +13,7 @@ import numpy as np
 from numba import cuda as numba_cuda
 
 from hpml_kernels.types import Array, Bound, DeviceCode, Variant
+from hpml_steps.clocks import CudaClock
 
 cuda: Any = numba_cuda
 
@@ -143,21 +144,6 @@ def to_device(argument: Any) -> Any:
     return cuda.to_device(np.ascontiguousarray(argument)) if is_array else argument
 
 
-class CudaClock:
-    """CUDA events on the default stream, one synchronisation at the end of a block."""
-
-    def __init__(self) -> None:
-        """Make the two events."""
-        self._first, self._last = cuda.event(), cuda.event()
-
-    def start(self) -> None:
-        """Drain the device, then record the first event."""
-        cuda.synchronize()
-        self._first.record()
-
-    def stop(self) -> int | None:
-        """Record the last event, wait for it, return what lies between the two."""
-        self._last.record()
-        self._last.synchronize()
-        milliseconds: float = self._first.elapsed_time(self._last)
-        return round(milliseconds * 1e6)
+def cuda_clock() -> CudaClock:
+    """Return a clock by CUDA events on the stream that kernels are launched on."""
+    return CudaClock(cuda.event, synchronize=cuda.synchronize, stream=cuda.default_stream)

@@ -1,37 +1,15 @@
 """A kernel's variant becomes a prepared step: bound, compiled, held to the reference."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 
 from hpml_kernels.call import bind, check_variant
-from hpml_kernels.cuda import CudaClock
+from hpml_kernels.cuda import cuda_clock
 from hpml_kernels.registry import kernels
+from hpml_steps.local_step import LocalStep
 
 SEED = 42
-
-Timer = Callable[[Callable[[], object], Any, int], Any]
-"""``timer(run, clock, iterations)`` times one block; the clock is None on the CPU."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class KernelStep:
-    """One call of a variant on inputs that stay the same."""
-
-    run: Callable[[], object]
-    clock: CudaClock | None
-    items_per_step: int
-    effective: Mapping[str, Any]
-
-    def measure(self, timer: Timer, iterations: int) -> Sequence[Any]:
-        """Time one block."""
-        return [timer(self.run, self.clock, iterations)]
-
-    def close(self) -> None:
-        """Nothing is held that the process would not give back."""
 
 
 def kernel_id(kernel_name: str, variant_name: str, preset: str) -> str:
@@ -60,10 +38,10 @@ def why_not(kernel_name: str, variant_name: str, preset: str) -> str | None:
     return variant.why_not()
 
 
-def prepare_kernel(kernel_name: str, variant_name: str, preset: str) -> KernelStep:
+def prepare_kernel(kernel_name: str, variant_name: str, preset: str) -> LocalStep:
     """Bind a variant to seeded inputs, run it once and check what it gave.
 
-    Raises :class:`~hpml_kernels.types.Incorrect` if the result is wrong or the variant was not
+    Raises :class:`~hpml_steps.incorrect.Incorrect` if the result is wrong or the variant was not
     compiled as its name says.
     """
     kernel = kernels()[kernel_name]
@@ -72,9 +50,9 @@ def prepare_kernel(kernel_name: str, variant_name: str, preset: str) -> KernelSt
     bound.run()
     check_variant(kernel, variant_name, bound.result(), kernel.reference(*inputs))
     on_cuda = kernel.variants[variant_name].device == "cuda"
-    return KernelStep(
+    return LocalStep(
         run=bound.run,
-        clock=CudaClock() if on_cuda else None,
+        clock=cuda_clock() if on_cuda else None,
         items_per_step=kernel.sizes[preset],
         effective=bound.effective(),
     )

@@ -33,10 +33,6 @@ device.
 """
 
 
-class Incorrect(AssertionError):
-    """A variant gave a wrong result, or did not take effect: its time would mean nothing."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Work:
     """What a call has to do at the least, however it does it.

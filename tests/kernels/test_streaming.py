@@ -13,7 +13,8 @@ from numba import prange
 from hpml_kernels.call import call, check_result
 from hpml_kernels.cpu import in_parallel, jit
 from hpml_kernels.registry import kernels
-from hpml_kernels.types import Array, Incorrect
+from hpml_kernels.types import Array
+from hpml_steps.incorrect import Incorrect
 
 OURS = ["python", "numba", "numba_parallel"]
 A = np.float32(0.75)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hpml_kernels.call import call, check_result, check_variant
 from hpml_kernels.registry import kernels
 from hpml_kernels.step import prepare_kernel, why_not
-from hpml_kernels.types import Incorrect, Variant
+from hpml_kernels.types import Variant
+from hpml_steps.incorrect import Incorrect
 
 VARIANTS = {
     (kernel.name, name): variant
