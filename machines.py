@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from hpml_gate import quiet
-from hpml_gate.fingerprint import take
-from hpml_gate.settings import Settings
+from hpml_gate.baselines.fingerprint import take
+from hpml_gate.measure.environment import quiet_environment
+from hpml_gate.run.settings import Settings
 from hpml_models.launcher import (
     Ending,
     Launched,
@@ -46,7 +46,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
 
 def _follow(config: pytest.Config, given: Launched) -> int:
-    os.environ.update(quiet.environment(None))  # as rank 0's own launches have it
+    os.environ.update(quiet_environment(None))  # as rank 0's own launches have it
     machine = config.hook.pytest_benchmark_generate_machine_info(config=config)
     try:
         ending = follow(given, take(machine, Settings.of(config).packages).id)

@@ -14,9 +14,9 @@ from statistics import median
 
 from ratios import told
 
-from hpml_gate.measure import time_block
+from hpml_gate.measure.block import time_block
+from hpml_gate.measure.environment import QUIET_ENVIRONMENT
 from hpml_gate.protocol import FunctionStep, Step
-from hpml_gate.quiet import QUIET_ENVIRONMENT
 from hpml_models.matrix import Setting, cases
 from hpml_models.step import prepare_step
 

@@ -16,9 +16,9 @@ from statistics import median
 
 from ratios import told
 
-from hpml_gate.measure import time_block
+from hpml_gate.measure.block import time_block
+from hpml_gate.measure.environment import QUIET_ENVIRONMENT
 from hpml_gate.protocol import Step
-from hpml_gate.quiet import QUIET_ENVIRONMENT
 from hpml_models.bubble import bubble_of_1f1b
 from hpml_models.hardware import is_oversubscribed
 from hpml_models.matrix import Setting, make_case, why_not

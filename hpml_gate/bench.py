@@ -6,18 +6,18 @@ from typing import Any
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from hpml_gate import paired, self_test, stored
 from hpml_gate import pytest_benchmark_adapter as adapter
-from hpml_gate.case import Case
-from hpml_gate.launch import LaunchError
-from hpml_gate.measure import time_block
-from hpml_gate.progress import Progress
+from hpml_gate.measure.block import time_block
+from hpml_gate.measure.launch import LaunchError
+from hpml_gate.measure.samples import Samples
+from hpml_gate.measure.worker import StepRequest
 from hpml_gate.protocol import Step
-from hpml_gate.samples import Samples
-from hpml_gate.session import GateSession
-from hpml_gate.settings import percent
-from hpml_gate.verdict import Verdict
-from hpml_gate.worker import Order
+from hpml_gate.run import against_base, against_baseline
+from hpml_gate.run.case import Case
+from hpml_gate.run.progress import Progress
+from hpml_gate.run.session import GateSession, MeasuredCase
+from hpml_gate.run.settings import percent
+from hpml_gate.self_test import measure as self_test
 
 
 class Bench:
@@ -57,7 +57,7 @@ class Bench:
         case = Case(
             id=case_id or self._node.nodeid,
             test=self._node.nodeid,
-            order=Order(prepare=prepare, args=args),
+            order=StepRequest(prepare=prepare, args=args),
             cpus=cpus,
             margin=self._own_margin(),
         )
@@ -65,14 +65,13 @@ class Bench:
         if not adapter.claim(self._benchmark):
             self._run_untimed(case.order)
             return None
-        samples, verdicts = self._measure_and_judge(case)
-        adapter.record(self._benchmark, samples)
-        self._gate.add(case, samples, verdicts)
-        return samples
+        measured = self._gate.cases[case.test] = self._measure_and_judge(case)
+        adapter.record(self._benchmark, measured.samples)
+        return measured.samples
 
-    def _measure_and_judge(self, case: Case) -> tuple[Samples, list[Verdict]]:
-        ways = {"paired": paired.measure_and_judge, "self-test": self_test.measure}
-        judge = ways.get(self._gate.settings.mode, stored.measure_and_judge)
+    def _measure_and_judge(self, case: Case) -> MeasuredCase:
+        judges = {"paired": against_base.measure_and_judge, "self-test": self_test.measure}
+        judge = judges.get(self._gate.settings.mode, against_baseline.measure_and_judge)
         failure: LaunchError
         try:
             return judge(self._gate, case, self._progress)
@@ -88,12 +87,12 @@ class Bench:
         return percent(marker.kwargs["margin"]) if marker else None
 
     def _check_unique(self, case: Case) -> None:
-        if case.id in self._gate.samples:
+        if self._gate.has_case(case.id):
             pytest.fail(f"case {case.id} was measured twice in this run: give it an id of its own")
         if case.test in self._gate.cases:
             pytest.fail("bench can be used once in a test: parametrize it, or write another")
 
-    def _run_untimed(self, order: Order) -> None:
+    def _run_untimed(self, order: StepRequest) -> None:
         if self._gate.settings.mode != "off":
             pytest.fail(
                 "nothing can be timed here: pytest-benchmark is disabled (by -n or "

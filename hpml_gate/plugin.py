@@ -7,18 +7,18 @@ from _pytest.runner import runtestprotocol  # what plugins that rerun tests use,
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from hpml_gate import hookspec
-from hpml_gate.baselines import BaselineError
+from hpml_gate.baselines.store import BaselineError
 from hpml_gate.bench import Bench
-from hpml_gate.checkout import BaseError
-from hpml_gate.confirm import confirm_suspects
-from hpml_gate.listing import uses_bench
-from hpml_gate.missing import MissingItem, find_missing, find_missing_of_base, missing_message
-from hpml_gate.outputs import Outputs, write
-from hpml_gate.progress import Progress
-from hpml_gate.report import summarize
-from hpml_gate.reports import Held, hold_or_send, send
-from hpml_gate.session import GateSession
-from hpml_gate.settings import Settings, add_options
+from hpml_gate.output.files_of_a_run import Outputs, write
+from hpml_gate.output.terminal import summarize
+from hpml_gate.output.test_reports import Held, hold_or_send, send
+from hpml_gate.run.checkout import BaseError
+from hpml_gate.run.confirm import confirm_suspects
+from hpml_gate.run.listing import uses_bench
+from hpml_gate.run.missing import MissingItem, find_missing, find_missing_of_base, missing_message
+from hpml_gate.run.progress import Progress
+from hpml_gate.run.session import GateSession
+from hpml_gate.run.settings import Settings, add_options
 
 GATE = pytest.StashKey[GateSession]()
 OUTPUTS = pytest.StashKey[Outputs]()
@@ -180,7 +180,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     gate = session.config.stash[GATE]
     outputs = session.config.stash[OUTPUTS] = write(gate)
     collects_only = session.config.option.collectonly
-    nothing_judged = not any(one.was_judged for one in gate.verdicts.values())
+    nothing_judged = not any(one.was_judged for one in gate.verdicts)
     if gate.settings.mode in {"judge", "paired"} and nothing_judged and not collects_only:
         outputs.problems.append(
             f"--gate {gate.settings.mode}, but {NOTHING_JUDGED[gate.settings.mode]}"

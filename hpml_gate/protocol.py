@@ -56,7 +56,7 @@ class Metric:
 
 
 Timer = Callable[[Callable[[], object], Clock | None, int], BlockTime]
-"""``timer(run, clock, iterations)`` times one block; see :func:`hpml_gate.measure.time_block`.
+"""``timer(run, clock, iterations)`` times one block: :func:`hpml_gate.measure.block.time_block`.
 
 The clock is None where work is over when its call returns: host time is all there is.
 """

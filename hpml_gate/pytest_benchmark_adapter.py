@@ -12,7 +12,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 from pytest_benchmark.utils import safe_dumps
 
-from hpml_gate.samples import Samples
+from hpml_gate.measure.samples import Samples
 
 
 def claim(benchmark: BenchmarkFixture) -> bool:

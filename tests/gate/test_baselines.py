@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from hpml_gate.baselines import KEY, MOST_SESSIONS, BaselineError, Baselines
-from hpml_gate.fingerprint import Fingerprint
+from hpml_gate.baselines.fingerprint import Fingerprint
+from hpml_gate.baselines.store import KEY, MOST_SESSIONS, BaselineError, Baselines
 
 HERE = Fingerprint(facts={"cpu": "Test CPU (R)", "cores": 2})
 THERE = Fingerprint(facts={"cpu": "Test CPU (R)", "cores": 4})

@@ -46,7 +46,7 @@ def test_the_comment_and_the_services_files_say_the_same(run_suite: RunSuite) ->
 def test_history_reads_the_runs_and_their_baselines_once(run_suite: RunSuite) -> None:
     for _ in range(3):
         run = run_suite("-k", "one")
-    command = [sys.executable, "-m", "hpml_gate.history"]
+    command = [sys.executable, "-m", "hpml_gate.output.history"]
     done = subprocess.run(command, cwd=run.folder, capture_output=True, text=True, check=True)
     assert "1 cases with fewer than 8 sessions" in done.stdout
     assert done.stderr == ""

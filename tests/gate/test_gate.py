@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from scripted import RunSuite
 
-from hpml_gate.measure import Plan
+from hpml_gate.measure.block import Plan
 
 
 def test_first_records_then_judges_then_fails_the_test_that_got_slower(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from hpml_gate.history import change_points, main
+from hpml_gate.output.history import change_points, main
 
 
 def test_a_step_is_found_where_it_is() -> None:

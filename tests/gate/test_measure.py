@@ -9,13 +9,13 @@ from time import perf_counter_ns
 
 import pytest
 
-from hpml_gate.diagnostics import Counters, Disturbance, between, name
-from hpml_gate.measure import Plan, time_block, warm_up
-from hpml_gate.pairs import Pair
-from hpml_gate.planted import slowed
+from hpml_gate.measure.block import Plan, time_block, warm_up
+from hpml_gate.measure.disturbance import Counters, Disturbance, between, name
+from hpml_gate.measure.environment import cpus_of_launch
+from hpml_gate.measure.paired import Pair
+from hpml_gate.measure.samples import Launch, Samples
 from hpml_gate.protocol import BlockTime, Clock, FunctionStep
-from hpml_gate.quiet import cpus_of_launch
-from hpml_gate.samples import Launch, Samples
+from hpml_gate.self_test.planted import slowed
 
 
 class FakeTime:

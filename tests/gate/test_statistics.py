@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, ttest_1samp, ttest_ind
 
-from hpml_gate.statistics import (
+from hpml_gate.judge.statistics import (
     FEWEST_TO_TRIM,
     TRIMMED,
     Drift,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from hpml_gate.verdict import Verdict, against_sessions, is_steady
+from hpml_gate.judge.verdict import Verdict, against_sessions, is_steady
 
 MARGIN = 0.10
 LAUNCHES = 4

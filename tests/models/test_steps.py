@@ -11,7 +11,7 @@ import torch
 from faults import Unreduced
 from torch import nn
 
-from hpml_gate.measure import time_block
+from hpml_gate.measure.block import time_block
 from hpml_models import deepspeed_engine, matrix, registry
 from hpml_models.build import build_module
 from hpml_models.inference import check_outputs

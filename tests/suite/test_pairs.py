@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from hpml_gate.launch import Patience, Side
-from hpml_gate.pairs import duel
-from hpml_gate.worker import Order
+from hpml_gate.measure.launch import Deadline, Side
+from hpml_gate.measure.paired import interleaved_pair
+from hpml_gate.measure.worker import StepRequest
 from hpml_models.matrix import Setting, cases
 from hpml_models.step import prepare_step
 
@@ -18,10 +18,12 @@ def test_a_training_step_takes_turns_with_itself(strategy: str, ranks: int) -> N
         for case in cases("train", Setting(device="cpu", preset="tiny"))
         if (case.strategy, case.device_count, case.precision) == (strategy, ranks, "fp32")
     )
-    order = Order(prepare=prepare_step, args=(case,))
-    patience = Patience(timeout_s=240)
-    with duel(0, (Side(name="base"), order), (Side(), order), case.cpus, patience) as both:
-        pair = both.fight(turns=2)
+    order = StepRequest(prepare=prepare_step, args=(case,))
+    deadline = Deadline(timeout_s=240)
+    with interleaved_pair(
+        0, (Side(name="base"), order), (Side(), order), case.cpus, deadline
+    ) as both:
+        pair = both.measure(turns=2)
     for launch in (pair.base, pair.head):
         assert [len(block) for block in launch.blocks] == [ranks] * 4
         assert all(rank.cpu_ns > 0 for block in launch.blocks for rank in block)

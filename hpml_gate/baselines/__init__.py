@@ -1,0 +1,1 @@
+"""What is stored of earlier runs, for each machine by its fingerprint."""

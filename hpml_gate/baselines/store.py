@@ -1,0 +1,221 @@
+"""Stored baselines: one folder per fingerprint, one file per session that recorded.
+
+Each file is a pytest-benchmark JSON document with the raw times, so that its command line reads
+them too (``pytest-benchmark --storage FOLDER compare``). A file is written once, whole, under a
+number of its own, and never changed. The newest file that starts a case anew, and the sessions
+after it that passed and were added to it, are that case's baseline.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from hpml_gate import pytest_benchmark_adapter as adapter
+from hpml_gate.baselines.fingerprint import Fingerprint
+from hpml_gate.judge.statistics import Drift, usual_drift
+from hpml_gate.measure.samples import launch_medians
+
+SCHEMA_VERSION = 1
+SESSIONS = "[0-9][0-9][0-9][0-9]_gate.json"  # a name that pytest-benchmark looks for
+KEY = "hpml_gate"  # the one key that the gate adds to pytest-benchmark's document
+COMMIT_LENGTH = 40  # of a commit's full name; pytest-benchmark has words where there is none
+MOST_SESSIONS = 5  # how many sessions of a case are kept to know its drift
+
+
+class BaselineError(Exception):
+    """A baseline cannot be read or written; the message names the file and the remedy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredSession:
+    """What one session measured of one case."""
+
+    step_ns: Sequence[Sequence[float]]  # launches x blocks
+    metrics: Mapping[str, Sequence[float]]  # by name, a value for each launch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """What is stored of one case: the test that recorded it and what its sessions measured."""
+
+    case_id: str
+    test: str  # the pytest node id that recorded it
+    sessions: Sequence[StoredSession]
+    file: Path  # the newest
+    commit: str | None  # of the session that began this level
+    is_dirty: bool  # whether that had changes beyond the commit
+
+    @property
+    def step_ns(self) -> list[Sequence[float]]:
+        """The launches of all sessions."""
+        return [launch for session in self.sessions for launch in session.step_ns]
+
+    @property
+    def launch_medians_ns(self) -> list[list[float]]:
+        """Sessions x launches."""
+        return [launch_medians(session.step_ns) for session in self.sessions]
+
+    def metric(self, name: str) -> list[Sequence[float]]:
+        """Return a second metric's values, sessions x launches; none where it was not measured."""
+        return [session.metrics[name] for session in self.sessions if name in session.metrics]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baselines:
+    """The baselines below ``folder`` for one machine."""
+
+    folder: Path
+    fingerprint: Fingerprint
+
+    @property
+    def own_folder(self) -> Path:
+        """Where this machine's sessions stand."""
+        return self.folder / self.fingerprint.id
+
+    @cached_property
+    def by_case(self) -> dict[str, Baseline]:
+        """The newest baseline of each case on this machine; raises :class:`BaselineError`."""
+        return _read_folder(self.own_folder)
+
+    @cached_property
+    def other_machines(self) -> dict[str, set[str]]:
+        """The cases that have a baseline of another fingerprint: case ids by fingerprint id."""
+        found: dict[str, set[str]] = {}
+        for folder in sorted(self.folder.glob("*/")):
+            if folder.name != self.fingerprint.id:
+                with suppress(BaselineError):  # nothing is judged by it, so it need not be sound
+                    found[folder.name] = set(_read_folder(folder))
+        return found
+
+    @cached_property
+    def usual_drift(self) -> Drift:
+        """How far sessions of the same code lie apart on this machine, over all cases."""
+        return usual_drift([one.launch_medians_ns for one in self.by_case.values()])
+
+    def measured_elsewhere(self, case_id: str) -> str | None:
+        """Return the name of another machine that has a baseline of the case."""
+        return next((name for name, ids in self.other_machines.items() if case_id in ids), None)
+
+    def check_writable(self) -> None:
+        """Raise :class:`BaselineError` now if a session could not be written later."""
+        try:
+            self.own_folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self.own_folder) as trial:
+                _write_next(Path(trial), "")
+        except OSError as error:
+            raise _cannot_write(self.own_folder, error) from None
+
+    def write(
+        self, document: Mapping[str, Any], *, added: Sequence[str], retired: Sequence[str]
+    ) -> Path:
+        """Write a session. ``added`` are cases whose earlier sessions stand beside this one.
+
+        ``retired`` are cases that no test measures any more; all others start anew.
+        """
+        stamped = {
+            **document,
+            KEY: {
+                "schema_version": SCHEMA_VERSION,
+                "fingerprint": self.fingerprint.facts,
+                "added": list(added),
+                "retired": list(retired),
+            },
+        }
+        try:
+            return _write_next(self.own_folder, adapter.to_json(stamped))
+        except OSError as error:
+            raise _cannot_write(self.own_folder, error) from None
+
+
+def _read_folder(folder: Path) -> dict[str, Baseline]:
+    found: dict[str, Baseline] = {}
+    for file in sorted(folder.glob(SESSIONS)):
+        recorded, added, retired = _read(file)
+        for case_id in retired:
+            found.pop(case_id, None)
+        for one in recorded:
+            level = found.get(one.case_id) if one.case_id in added else None
+            found[one.case_id] = one if level is None else _with_another(level, one)
+    return found
+
+
+def _with_another(level: Baseline, one: Baseline) -> Baseline:
+    """Add a session to those of a level; the level stays that of the commit that began it."""
+    sessions = [*level.sessions, *one.sessions][-MOST_SESSIONS:]
+    return replace(one, sessions=sessions, commit=level.commit, is_dirty=level.is_dirty)
+
+
+def _read(file: Path) -> tuple[list[Baseline], list[str], list[str]]:
+    """Return what a session recorded, what of it was added to earlier ones, what it retired."""
+    remedy = "restore it from version control, or delete it to record its cases afresh"
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BaselineError(f"baseline {file} is unreadable ({error}): {remedy}") from None
+    version = document.get(KEY, {}).get("schema_version") if isinstance(document, dict) else None
+    if version != SCHEMA_VERSION:
+        raise BaselineError(
+            f"baseline {file} has schema version {version}, this gate reads {SCHEMA_VERSION}: "
+            f"run the gate that wrote it, or {remedy}"
+        )
+    try:
+        commit = document["commit_info"]
+        recorded = [baseline_of(row, commit, file) for row in document["benchmarks"]]
+        return recorded, [*document[KEY].get("added", [])], [*document[KEY]["retired"]]
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise BaselineError(
+            f"baseline {file} is damaged ({type(error).__name__}: {error}): {remedy}"
+        ) from None
+
+
+def baseline_of(row: Mapping[str, Any], commit: Mapping[str, Any], file: Path) -> Baseline:
+    """Read one case of a session's document; raises KeyError, TypeError, ValueError if damaged."""
+    info, seconds = row["extra_info"], row["stats"]["data"]
+    blocks, rest = divmod(len(seconds), info["launches"])
+    if rest or not blocks or min(seconds) <= 0:
+        raise ValueError(f"{len(seconds)} times in {info['launches']} launches")
+    step_ns = [
+        [second * 1e9 for second in seconds[start : start + blocks]]
+        for start in range(0, len(seconds), blocks)
+    ]
+    metrics = {name: [*one["values"]] for name, one in info.get("metrics", {}).items()}
+    return Baseline(
+        case_id=info["case_id"],
+        test=row["fullname"],
+        sessions=[StoredSession(step_ns=step_ns, metrics=metrics)],
+        file=file,
+        commit=commit["id"] if len(commit["id"]) == COMMIT_LENGTH else None,
+        is_dirty=bool(commit.get("dirty")),
+    )
+
+
+def _write_next(folder: Path, text: str) -> Path:
+    """Write a whole file under the next free number: complete, or not there at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".part", encoding="utf-8") as part:
+        part.write(text)
+        part.flush()
+        os.fsync(part.fileno())
+        os.fchmod(part.fileno(), 0o644)  # a temporary file is its owner's alone; a baseline is not
+        while True:
+            numbers = [int(file.name[:4]) for file in folder.glob(SESSIONS)]
+            target = folder / f"{max(numbers, default=0) + 1:04}_gate.json"
+            try:
+                os.link(part.name, target)  # unlike a rename it never replaces another's file
+            except FileExistsError:
+                continue
+            return target
+
+
+def _cannot_write(folder: Path, error: OSError) -> BaselineError:
+    return BaselineError(
+        f"cannot write baselines in {folder} ({error.strerror or error}): "
+        "make room, choose another folder with --gate-baselines, or record nothing with "
+        "--gate judge"
+    )

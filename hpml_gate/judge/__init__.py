@@ -1,0 +1,1 @@
+"""Statistics, the sequential test, verdicts: pure functions on numbers."""

@@ -1,0 +1,1 @@
+"""Fresh processes, timed blocks, one side alone or two in turn, and what disturbed them."""

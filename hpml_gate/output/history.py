@@ -1,0 +1,164 @@
+"""Change points over stored sessions: slow creep that no single comparison shows.
+
+``python -m hpml_gate.output.history [FOLDER ...]`` reads every ``gate.json`` and every stored
+baseline below the folders (by default ``results`` and ``gate_baselines``), puts each case's
+sessions of one machine in order, and says where its level changed.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import exp, log
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+
+from hpml_gate.baselines.fingerprint import Fingerprint
+from hpml_gate.baselines.store import KEY, SESSIONS, baseline_of
+from hpml_gate.output.terminal import sparkline
+
+FEWEST = 8  # sessions; with fewer, two levels cannot be told from noise
+SHORTEST = 2  # sessions that a level lasts at least
+SMALLEST_SIGMA = 1e-4  # equal times are rounding, not certainty
+PENALTY = 8.0  # times log(sessions) and the variance: about 5 % of steady series are cut
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """One case in one session of one machine."""
+
+    machine: str
+    case_id: str
+    datetime: str
+    commit: str
+    log_ns: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A session from which on a case is at another level."""
+
+    at: Session
+    ratio: float  # of the level from here on to the one before
+
+
+def change_points(log_ns: Sequence[float]) -> list[int]:
+    """Return where a series changes its level, as indices of the first value of each new one.
+
+    PELT on the mean (R. Killick et al., J. Am. Stat. Assoc. 107, 2012), as ruptures has it. The
+    noise is estimated from neighbours' differences, which a few changes do not move.
+    """
+    if len(log_ns) < FEWEST:
+        return []
+    import ruptures
+
+    steps = np.diff(log_ns)
+    sigma = 1.4826 * float(np.median(np.abs(steps - np.median(steps)))) / 2**0.5
+    penalty = PENALTY * log(len(log_ns)) * max(sigma, SMALLEST_SIGMA) ** 2
+    model = ruptures.Pelt(model="l2", min_size=SHORTEST, jump=1)
+    return [int(end) for end in model.fit(np.asarray(log_ns)).predict(pen=penalty)[:-1]]
+
+
+def changes_of(sessions: Sequence[Session]) -> list[Change]:
+    """Return the changes of one case, oldest first."""
+    values = [one.log_ns for one in sessions]
+    cuts = [0, *change_points(values), len(values)]
+    levels = [mean(values[start:end]) for start, end in pairwise(cuts)]
+    return [
+        Change(at=sessions[cut], ratio=exp(after - before))
+        for cut, before, after in zip(cuts[1:-1], levels, levels[1:], strict=False)
+    ]
+
+
+def read(folders: Iterable[Path]) -> dict[tuple[str, str], list[Session]]:
+    """Return all sessions below the folders by machine and case, in the order of their time."""
+    found = {
+        (one.machine, one.case_id, one.datetime): one
+        for folder in folders
+        for file in sorted([*folder.rglob("gate.json"), *folder.rglob(SESSIONS)])
+        for one in _sessions(file)
+    }
+    series: dict[tuple[str, str], list[Session]] = {}
+    for _, one in sorted(found.items()):
+        series.setdefault((one.machine, one.case_id), []).append(one)
+    return series
+
+
+def _sessions(file: Path) -> Iterator[Session]:
+    """Read one file; a run's ``gate.json`` and the baseline it wrote are the same session."""
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        is_baseline = KEY in document
+        commit = (document["commit_info"] if is_baseline else document["commit"])["id"]
+        for case_id, times in _baseline(document, file) if is_baseline else _run(document):
+            yield Session(
+                machine=_machine(document, is_baseline=is_baseline),
+                case_id=case_id,
+                datetime=document["datetime"],
+                commit=commit,
+                log_ns=mean(log(ns) for ns in times),
+            )
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+        print(f"left out: {file} ({type(error).__name__}: {error})", file=sys.stderr)  # noqa: T201
+
+
+def _machine(document: dict[str, Any], *, is_baseline: bool) -> str:
+    if is_baseline:
+        return Fingerprint(facts=document[KEY]["fingerprint"]).id
+    return str(document["machine"]["id"])
+
+
+def _run(document: dict[str, Any]) -> Iterator[tuple[str, list[float]]]:
+    for case in document["cases"]:
+        yield case["case_id"], case["launch_medians_ns"]
+
+
+def _baseline(document: dict[str, Any], file: Path) -> Iterator[tuple[str, list[float]]]:
+    for row in document["benchmarks"]:
+        one = baseline_of(row, document["commit_info"], file)
+        yield one.case_id, one.launch_medians_ns[0]
+
+
+def lines(series: dict[tuple[str, str], list[Session]]) -> Iterator[str]:
+    """Write what there is to say: each case with its changes, then how many were steady."""
+    steady, short = 0, 0
+    for (machine, case_id), sessions in series.items():
+        changes = changes_of(sessions)
+        steady += not changes and len(sessions) >= FEWEST
+        short += len(sessions) < FEWEST
+        if changes:
+            bars = sparkline([one.log_ns for one in sessions])
+            total = exp(sum(log(one.ratio) for one in changes))
+            yield f"{case_id}  {bars}  {total:.3f} over {len(sessions)} sessions on {machine}"
+            for one in changes:
+                since = f"{one.at.datetime[:19]}, commit {one.at.commit[:12]}"
+                yield f"    {one.ratio:.3f} from {since}"
+    yield f"{steady} cases without a change of level"
+    if short:
+        yield f"{short} cases with fewer than {FEWEST} sessions: too few to say"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the changes; the exit status is 2 where there is nothing to read."""
+    parser = argparse.ArgumentParser(prog="python -m hpml_gate.output.history", description=__doc__)
+    parser.add_argument(
+        "folders", nargs="*", type=Path, default=[Path("results"), Path("gate_baselines")]
+    )
+    folders = parser.parse_args(arguments).folders
+    series = read(folders)
+    if not series:
+        where = ", ".join(map(str, folders))
+        print(f"no gate.json and no baseline below {where}: name the folders", file=sys.stderr)  # noqa: T201
+        return 2
+    for line in lines(series):
+        print(line)  # noqa: T201  this is what the command is for
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""One run of the gate: its settings and session, what it compares, confirms and misses."""

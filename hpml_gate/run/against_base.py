@@ -1,0 +1,98 @@
+"""Screening in pairs: dear, and exact on a machine that is not. Both sides run here and now."""
+
+from collections.abc import Sequence
+
+from hpml_gate.judge import sequential_test
+from hpml_gate.judge.verdict import Status, Verdict, explained, of_screening, unjudged
+from hpml_gate.measure.launch import LaunchError, Side
+from hpml_gate.measure.paired import Launcher, Pair, disturbances_of, metric_log_ratios
+from hpml_gate.measure.samples import Samples
+from hpml_gate.run.against_baseline import measure_alone
+from hpml_gate.run.case import Case
+from hpml_gate.run.checkout import BaseError
+from hpml_gate.run.progress import Progress
+from hpml_gate.run.session import GateSession, MeasuredCase, Suspect
+
+
+def measure_and_judge(gate: GateSession, case: Case, progress: Progress) -> MeasuredCase:
+    """Screen a case against the run's base commit; what is not clear becomes a suspect.
+
+    Raises LaunchError if the head fails; a base that does leaves the case ``new`` (it lacks it) or
+    ``incomparable``.
+    """
+    margin = gate.settings.margin_of(case, paired=True)
+    try:
+        base = gate.bases.side(gate.base_commit)
+        launcher = launcher_of(gate, case, base, Side(), progress, "")
+        outcome = sequential_test.screen(launcher.draws(), margin, gate.settings.budget.screen_s)
+    except (BaseError, LaunchError) as error:
+        return _without_base(error, gate, case, progress)
+    finally:
+        progress.clear()
+    verdicts = [of_screening(case.id, outcome, margin), *_metric_verdicts(case, launcher.pairs)]
+    suspicious = [one for one in verdicts if _is_suspicious(one)]
+    return MeasuredCase(
+        case=case,
+        samples=Samples.of(case.id, [pair.head for pair in launcher.pairs]),
+        verdicts=[explained(one, disturbances_of(launcher.pairs)) for one in verdicts],
+        pairs=launcher.pairs,
+        suspect=Suspect(commit=gate.base_commit, screened=suspicious) if suspicious else None,
+    )
+
+
+def _without_base(
+    error: BaseError | LaunchError, gate: GateSession, case: Case, progress: Progress
+) -> MeasuredCase:
+    """Where only the base fails, measure the head alone: it must work, and its times are kept."""
+    if isinstance(error, LaunchError) and error.side != "base":
+        raise error
+    lacks_it = isinstance(error, BaseError) or error.status == "lacking"
+    status: Status = "new" if lacks_it else "incomparable"
+    reason = f"the base {'lacks it' if lacks_it else 'fails'} ({error})"
+    margin = gate.settings.margin_of(case, paired=True)
+    return MeasuredCase(
+        case=case,
+        samples=measure_alone(gate, case, progress),
+        verdicts=[unjudged(case.id, status, margin, reason)],
+    )
+
+
+def launcher_of(  # noqa: PLR0913  what is measured, where, and what is said meanwhile
+    gate: GateSession, case: Case, base: Side, head: Side, progress: Progress, why: str
+) -> Launcher:
+    """Return what draws a case's paired launches, and says so meanwhile."""
+    return Launcher(
+        base=base,
+        head=head,
+        order=case.order,
+        cpus=case.cpus,
+        timeout_s=gate.settings.timeout_s,
+        progress=lambda number: progress(f"{case.id}  paired launch {number}{why}"),
+    )
+
+
+def _is_suspicious(verdict: Verdict) -> bool:
+    """Say whether it is worth confirming; what looks faster is at most undecided."""
+    return verdict.status == "inconclusive" and verdict.ratio is not None and verdict.ratio > 1
+
+
+def _metric_verdicts(case: Case, pairs: Sequence[Pair]) -> list[Verdict]:
+    """Screen the second metrics; one that only one side has cannot be compared."""
+    base, head = pairs[0].base.metrics, pairs[0].head.metrics
+    verdicts = [
+        of_screening(
+            case.id,
+            sequential_test.outcome_of(metric_log_ratios(pairs, name), head[name].margin),
+            head[name].margin,
+            name,
+        )
+        for name in sorted(base.keys() & head.keys())
+    ]
+    why = "the base has it, the head has it no more"
+    gone = [unjudged(case.id, "incomparable", 0.0, why, name) for name in base.keys() - head.keys()]
+    new = [
+        unjudged(case.id, "new", head[name].margin, metric=name)
+        for name in head
+        if name not in base
+    ]
+    return [*verdicts, *gone, *new]

@@ -1,0 +1,185 @@
+"""One run of the gate: what was measured and what became of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import pytest
+
+from hpml_gate import pytest_benchmark_adapter as adapter
+from hpml_gate.baselines.fingerprint import take
+from hpml_gate.baselines.store import Baseline, Baselines
+from hpml_gate.judge.statistics import drift_of
+from hpml_gate.judge.verdict import Verdict, against_sessions, undecided, unjudged
+from hpml_gate.measure.paired import Pair
+from hpml_gate.measure.samples import Observation, Samples
+from hpml_gate.protocol import Metric
+from hpml_gate.run.case import Case
+from hpml_gate.run.checkout import Bases
+from hpml_gate.run.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suspect:
+    """What looks slower than ``commit``, to be measured again in pairs against it."""
+
+    commit: str
+    screened: Sequence[Verdict]  # on the time, on second metrics, or both
+
+
+@dataclass(kw_only=True)
+class MeasuredCase:
+    """One case of a run: what was measured of it and what became of it."""
+
+    case: Case
+    samples: Samples
+    verdicts: Sequence[Verdict]  # on the time first, then on second metrics
+    pairs: Sequence[Pair] = ()
+    observations: Sequence[Observation] = ()  # of a self-test
+    suspect: Suspect | None = None  # still to be confirmed
+    was_suspect: bool = False
+    confirmation_error: str = ""  # how the head failed while it was confirmed
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on the time."""
+        return self.verdicts[0]
+
+    def resolve(self, verdicts: Sequence[Verdict]) -> None:
+        """Replace the verdicts of screening by those that confirming the suspect gave."""
+        by_name = {one.name: one for one in [*self.verdicts, *verdicts]}
+        self.verdicts = [*by_name.values()]
+        self.suspect, self.was_suspect = None, True
+
+
+@dataclass(kw_only=True)
+class GateSession:
+    """The state of a run: tests add cases, :mod:`hpml_gate.output` writes what became of them."""
+
+    config: pytest.Config
+    settings: Settings
+    cases: dict[str, MeasuredCase] = field(default_factory=dict)  # by pytest node id
+    base_tests: Sequence[str] = ()  # node ids that the base commit measures
+    failed: set[str] = field(default_factory=set)  # node ids
+    missing: list[Baseline] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # for the summary
+
+    @property
+    def judges(self) -> bool:
+        """Whether this run compares with anything at all."""
+        return self.settings.mode in {"auto", "judge", "paired"}
+
+    @property
+    def records(self) -> bool:
+        """Whether this run may write baselines."""
+        return self.settings.mode in {"auto", "record"}
+
+    @property
+    def is_paired(self) -> bool:
+        """Whether this run compares with a base commit instead of stored baselines."""
+        return self.settings.mode == "paired"
+
+    @cached_property
+    def machine_info(self) -> dict[str, Any]:
+        """Describe the machine in pytest-benchmark's terms."""
+        return adapter.machine_info(self.config)
+
+    @cached_property
+    def baselines(self) -> Baselines:
+        """The stored baselines for this machine."""
+        fingerprint = take(self.machine_info, self.settings.packages)
+        return Baselines(folder=self.settings.baselines, fingerprint=fingerprint)
+
+    @cached_property
+    def bases(self) -> Bases:
+        """The base commits, checked out when they are first needed."""
+        return Bases(folder=self.config.rootpath, install=self.settings.base_install)
+
+    @cached_property
+    def base_commit(self) -> str:
+        """The commit that a paired run compares with; raises BaseError if there is none."""
+        return self.bases.repository.commit(self.settings.base)
+
+    def judge(self, case: Case, samples: Samples) -> list[Verdict]:
+        """Compare with the stored baseline, if there is one for this machine."""
+        margin = self.settings.margin_of(case)
+        baseline = self.baselines.by_case.get(case.id) if self.judges else None
+        if baseline is not None:
+            return [
+                against_sessions(
+                    case.id,
+                    samples.launch_medians_ns,
+                    baseline.launch_medians_ns,
+                    margin=margin,
+                    drift=drift_of(baseline.launch_medians_ns, self.baselines.usual_drift),
+                ),
+                *_metric_verdicts(case.id, samples.metrics, baseline),
+            ]
+        elsewhere = self.settings.mode == "judge" and self.baselines.measured_elsewhere(case.id)
+        if elsewhere:
+            here = self.baselines.fingerprint.id
+            why = f"it has a baseline only of {elsewhere}, this is {here}"
+            return [unjudged(case.id, "incomparable", margin, why)]
+        return [unjudged(case.id, "new", margin)]
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """All verdicts of the run, those of one case together."""
+        return [verdict for one in self.cases.values() for verdict in one.verdicts]
+
+    @property
+    def suspects(self) -> list[MeasuredCase]:
+        """The cases that are still to be confirmed."""
+        return [one for one in self.cases.values() if one.suspect]
+
+    @property
+    def observations(self) -> list[Observation]:
+        """All launches of a self-test."""
+        return [observed for one in self.cases.values() for observed in one.observations]
+
+    def has_case(self, case_id: str) -> bool:
+        """Whether a case of this id has been measured in this run."""
+        return any(one.case.id == case_id for one in self.cases.values())
+
+    def leave_unconfirmed(self) -> None:
+        """End a run in which some suspects were not confirmed: they are neither pass nor fail."""
+        for one in self.suspects:
+            if one.suspect:
+                reason = "the run ended before it was confirmed"
+                one.resolve([undecided(verdict, reason) for verdict in one.suspect.screened])
+
+    def baselines_of(self, node_id: str) -> list[Baseline]:
+        """Return the baselines that a test has recorded and this run's options ask for."""
+        if not (self.records or self.settings.mode == "judge"):
+            return []
+        left_out = self.config.hook.pytest_gate_left_out
+        return [
+            one
+            for one in self.baselines.by_case.values()
+            if one.test == node_id and not left_out(config=self.config, case_id=one.case_id)
+        ]
+
+
+def _metric_verdicts(
+    case_id: str, metrics: Mapping[str, Sequence[Metric]], baseline: Baseline
+) -> list[Verdict]:
+    """Judge each second metric in its own direction and to its own margin."""
+    verdicts = []
+    for name, values in metrics.items():
+        power = 1 if values[0].better == "lower" else -1  # inverted: above 1 is always worse
+        if sessions := baseline.metric(name):
+            verdicts.append(
+                against_sessions(
+                    case_id,
+                    [one.value**power for one in values],
+                    [[value**power for value in session] for session in sessions],
+                    margin=values[0].margin,
+                    metric=name,
+                )
+            )
+        else:
+            verdicts.append(unjudged(case_id, "new", values[0].margin, metric=name))
+    gone = baseline.sessions[-1].metrics.keys() - metrics.keys()
+    why = "its baseline has it, the step has it no more"
+    return [*verdicts, *(unjudged(case_id, "incomparable", 0.0, why, one) for one in sorted(gone))]
