@@ -12,10 +12,13 @@ import machines
 from hpml_kernels import compare, table
 from hpml_kernels import step as kernel_step
 from hpml_kernels.registry import QUICK, kernels
-from hpml_models import loading, matrix, registry, scaling, scaling_pictures
-from hpml_models.hardware import is_oversubscribed, resolve_device
+from hpml_models.cases import matrix, registry
+from hpml_models.cases.hardware import is_oversubscribed, resolve_device
 from hpml_models.precision import PRECISIONS
-from hpml_models.scaling import Row
+from hpml_models.prepare import loading
+from hpml_models.scaling import pictures as scaling_pictures
+from hpml_models.scaling import table as scaling_table
+from hpml_models.scaling.table import Row
 from hpml_models.types import Case, Mode, PresetName
 
 AXES = (
@@ -284,7 +287,7 @@ def pytest_terminal_summary(
     rows = config.stash[ROWS]
     if len(rows) > 1:
         terminalreporter.section("strategies")
-        for line in scaling.lines(rows):
+        for line in scaling_table.lines(rows):
             terminalreporter.write_line(line)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hpml_gate.baselines.fingerprint import take
 from hpml_gate.measure.environment import quiet_environment
 from hpml_gate.run.settings import Settings
-from hpml_models.launcher import (
+from hpml_models.worlds.launcher import (
     Ending,
     Launched,
     LauncherError,

@@ -23,8 +23,8 @@ from ratios import told
 
 from hpml_gate.measure.block import time_block
 from hpml_gate.measure.environment import QUIET_ENVIRONMENT
-from hpml_models.matrix import Setting, cases
-from hpml_models.step import prepare_step
+from hpml_models.cases.matrix import Setting, cases
+from hpml_models.prepare.step import prepare_step
 
 if TYPE_CHECKING:
     from hpml_gate.protocol import BlockTime

@@ -17,8 +17,8 @@ from ratios import told
 from hpml_gate.measure.block import time_block
 from hpml_gate.measure.environment import QUIET_ENVIRONMENT
 from hpml_gate.protocol import FunctionStep, Step
-from hpml_models.matrix import Setting, cases
-from hpml_models.step import prepare_step
+from hpml_models.cases.matrix import Setting, cases
+from hpml_models.prepare.step import prepare_step
 
 LAUNCHES = 8
 PAIRS = 60

@@ -19,10 +19,10 @@ from ratios import told
 from hpml_gate.measure.block import time_block
 from hpml_gate.measure.environment import QUIET_ENVIRONMENT
 from hpml_gate.protocol import Step
-from hpml_models.bubble import bubble_of_1f1b
-from hpml_models.hardware import is_oversubscribed
-from hpml_models.matrix import Setting, make_case, why_not
-from hpml_models.step import prepare_step
+from hpml_models.cases.hardware import is_oversubscribed
+from hpml_models.cases.matrix import Setting, make_case, why_not
+from hpml_models.pipelines.bubble import bubble_of_1f1b
+from hpml_models.prepare.step import prepare_step
 from hpml_models.types import Case
 
 LAUNCHES = 6

@@ -1,7 +1,7 @@
 """Data loading: reading, decoding, augmenting and collating one batch of real samples."""
 
 from hpml_gate.bench import Bench
-from hpml_models.loading import loading_id, prepare_loading
+from hpml_models.prepare.loading import loading_id, prepare_loading
 
 
 def test_load_batch(bench: Bench, loaded: tuple[str, int], data_root: str) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from hpml_gate.bench import Bench
-from hpml_models.step import prepare_step
+from hpml_models.prepare.step import prepare_step
 from hpml_models.types import Case
 
 

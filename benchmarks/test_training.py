@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from hpml_gate.bench import Bench
-from hpml_models.scaling import Row
-from hpml_models.step import prepare_step
+from hpml_models.prepare.step import prepare_step
+from hpml_models.scaling.table import Row
 from hpml_models.types import Case
 
 

@@ -10,7 +10,7 @@ from checkouts import Paired, make_checkout
 from hypothesis import Phase, settings
 from scripted import SPEED, SUITE, Run, RunSuite
 
-from hpml_models.world import World
+from hpml_models.worlds.local import World
 
 # No deadline: ranks share two cores with other tests. No explain phase: it repeats failures that
 # may each be a hang. Derandomized in CI: what is green stays green.

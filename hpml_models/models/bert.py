@@ -6,8 +6,8 @@ The paper's preset is bert-base-uncased in size. Dropout is off: strategies draw
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from hpml_models.losses import mean_cross_entropy
-from hpml_models.tensor_plans import by_name
+from hpml_models.networks.losses import mean_cross_entropy
+from hpml_models.networks.tensor_plans import by_name
 from hpml_models.types import Batch, ModelSpec, Preset
 
 if TYPE_CHECKING:

@@ -1,5 +1,5 @@
-"""ResNet-18: see :mod:`hpml_models.resnet`."""
+"""ResNet-18: see :mod:`hpml_models.networks.resnet`."""
 
-from hpml_models import resnet
+from hpml_models.networks import resnet
 
 SPEC = resnet.spec("resnet18", blocks=8, parameter_count=11_689_512)

@@ -5,7 +5,7 @@ The paper's preset has the vocabulary and the length of the experiments that thi
 
 from typing import TYPE_CHECKING, Any
 
-from hpml_models.tensor_plans import by_name
+from hpml_models.networks.tensor_plans import by_name
 from hpml_models.types import Batch, ModelSpec, Preset
 
 if TYPE_CHECKING:

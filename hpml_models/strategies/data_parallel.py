@@ -6,8 +6,8 @@ Kept because the experiments that this suite replaces used it; torch itself advi
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from hpml_models.sharing import why_not_shared
-from hpml_models.training import EagerTrainer
+from hpml_models.training.micro_batches import why_not_shared
+from hpml_models.training.trainer import EagerTrainer
 from hpml_models.types import Case, Incorrect, ModelSpec, Rank, Strategy, Task, Trainer
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ DeepSpeed, ``deepspeed.pipe.PipelineModule``; the stages are those of ``pipeline
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from hpml_models.deepspeed_engine import why_not_deepspeed
-from hpml_models.sharing import whole_or_halves, why_not_stages
+from hpml_models.pipelines.cuts import whole_or_halves, why_not_stages
+from hpml_models.training.deepspeed_setup import why_not_deepspeed
 from hpml_models.types import Case, Held, ModelSpec, Rank, Strategy, Task, Trainer
 
 if TYPE_CHECKING:
-    from hpml_models.deepspeed_pipelining import DeepSpeedPipelineTrainer
+    from hpml_models.pipelines.deepspeed_engine import DeepSpeedPipelineTrainer
 
 
 class DeepSpeedPipeline(Strategy):
@@ -30,7 +30,7 @@ class DeepSpeedPipeline(Strategy):
 
     def prepare(self, task: Task) -> Trainer:
         """Keep this rank's stage."""
-        from hpml_models.deepspeed_pipelining import DeepSpeedPipelineTrainer
+        from hpml_models.pipelines.deepspeed_engine import DeepSpeedPipelineTrainer
 
         return DeepSpeedPipelineTrainer(task)
 

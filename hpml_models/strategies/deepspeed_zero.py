@@ -6,10 +6,10 @@ S. Rajbhandari et al., arXiv 1910.02054. The engine keeps its own float32 copy o
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from hpml_models.deepspeed_engine import initialize, why_not_deepspeed
-from hpml_models.evidence import held_bytes, total_over_ranks
 from hpml_models.precision import autocast
-from hpml_models.sharing import share_of, why_not_shared
+from hpml_models.training.deepspeed_setup import initialize, why_not_deepspeed
+from hpml_models.training.evidence import held_bytes, total_over_ranks
+from hpml_models.training.micro_batches import share_of, why_not_shared
 from hpml_models.types import (
     Batch,
     Case,

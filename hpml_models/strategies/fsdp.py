@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
-from hpml_models.evidence import held, total_over_ranks
-from hpml_models.meshes import mesh_of
-from hpml_models.sharing import why_not_shared
-from hpml_models.training import EagerTrainer
+from hpml_models.training.evidence import held, total_over_ranks
+from hpml_models.training.micro_batches import why_not_shared
+from hpml_models.training.trainer import EagerTrainer
 from hpml_models.types import Case, Held, Incorrect, ModelSpec, Rank, Strategy, Task, Trainer
+from hpml_models.worlds.meshes import mesh_of
 
 if TYPE_CHECKING:
     from torch import nn

@@ -7,11 +7,11 @@ pipelines are measured against.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from hpml_models.sharing import why_not_cut
+from hpml_models.pipelines.cuts import why_not_cut
 from hpml_models.types import Case, Held, ModelSpec, Rank, Strategy, Task, Trainer
 
 if TYPE_CHECKING:
-    from hpml_models.pipelining import PipelineTrainer
+    from hpml_models.pipelines.torch_engine import PipelineTrainer
 
 
 class ModelParallel(Strategy):
@@ -31,7 +31,7 @@ class ModelParallel(Strategy):
 
     def prepare(self, task: Task) -> Trainer:
         """Keep one stage on each rank."""
-        from hpml_models.pipelining import PipelineTrainer
+        from hpml_models.pipelines.torch_engine import PipelineTrainer
 
         return PipelineTrainer(task, "ScheduleGPipe")
 

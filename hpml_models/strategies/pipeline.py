@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from hpml_models.sharing import whole_or_halves, why_not_stages
+from hpml_models.pipelines.cuts import whole_or_halves, why_not_stages
 from hpml_models.types import Case, Held, ModelSpec, Rank, Strategy, Task, Trainer
 
 if TYPE_CHECKING:
-    from hpml_models.pipelining import PipelineTrainer
+    from hpml_models.pipelines.torch_engine import PipelineTrainer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class Pipeline(Strategy):
 
     def prepare(self, task: Task) -> Trainer:
         """Keep this rank's stages."""
-        from hpml_models.pipelining import PipelineTrainer
+        from hpml_models.pipelines.torch_engine import PipelineTrainer
 
         schedule = SCHEDULES[task.variant]
         return PipelineTrainer(task, schedule.name, schedule.stages_per_rank)

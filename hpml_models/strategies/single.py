@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-from hpml_models.evidence import held_bytes
-from hpml_models.sharing import why_not_shared
-from hpml_models.training import EagerTrainer
+from hpml_models.training.evidence import held_bytes
+from hpml_models.training.micro_batches import why_not_shared
+from hpml_models.training.trainer import EagerTrainer
 from hpml_models.types import Case, ModelSpec, Rank, Strategy, Task, Trainer
 
 

@@ -7,11 +7,11 @@ the second by rows, and one all-reduce follows each pair. Every rank sees the wh
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from hpml_models.evidence import held
-from hpml_models.meshes import mesh_of
-from hpml_models.sharing import why_not_shared
-from hpml_models.training import EagerTrainer
+from hpml_models.training.evidence import held
+from hpml_models.training.micro_batches import why_not_shared
+from hpml_models.training.trainer import EagerTrainer
 from hpml_models.types import Case, Held, Incorrect, ModelSpec, Part, Rank, Strategy, Task, Trainer
+from hpml_models.worlds.meshes import mesh_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -24,7 +24,7 @@ class TensorParallelTrainer(EagerTrainer):
         """Cut the module in place."""
         from torch.distributed.tensor.parallel import parallelize_module
 
-        from hpml_models.stages import check_nothing_is_tied
+        from hpml_models.pipelines.stages import check_nothing_is_tied
 
         assert task.spec.tensor_plan is not None  # noqa: S101  why_not refused it
         self._size = task.rank.world_size

@@ -7,8 +7,8 @@ arXiv 1910.02054. Each rank updates its own part of the parameters, then broadca
 from collections.abc import Mapping
 from typing import Any, cast
 
-from hpml_models.evidence import total_over_ranks
 from hpml_models.strategies.ddp import Ddp, DdpTrainer
+from hpml_models.training.evidence import total_over_ranks
 from hpml_models.types import Case, Held, Incorrect, Rank, Task, Trainer
 
 

@@ -10,9 +10,9 @@ import torch
 from problem import Problem, task_of
 from torch import Tensor, nn
 
-from hpml_models import registry
-from hpml_models.evidence import traffic
-from hpml_models.pipelining import PipelineTrainer
+from hpml_models.cases import registry
+from hpml_models.instruments.traffic import traffic
+from hpml_models.pipelines.torch_engine import PipelineTrainer
 from hpml_models.strategies.ddp import DdpTrainer
 from hpml_models.strategies.pipeline import SCHEDULES
 from hpml_models.strategies.tensor_parallel import TensorParallelTrainer

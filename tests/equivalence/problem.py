@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hpml_models import registry
+from hpml_models.cases import registry
+from hpml_models.networks.tensor_plans import by_name
 from hpml_models.precision import PRECISIONS
-from hpml_models.tensor_plans import by_name
 from hpml_models.types import Batch, ModelSpec, Preset, Rank, Task, Trainer
 
 Arrays = dict[str, NDArray[Any]]

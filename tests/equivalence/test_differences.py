@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from problem import Problem, on_one_device, train, worst_error
 
-from hpml_models import registry
-from hpml_models.world import RankError, World
+from hpml_models.cases import registry
+from hpml_models.worlds.local import RankError, World
 
 Worlds = Callable[[int], World]
 

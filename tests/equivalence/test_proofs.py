@@ -10,7 +10,7 @@ from problem import Problem
 from ways import Way, ways
 
 from hpml_models.strategies.ddp import DdpTrainer
-from hpml_models.world import World
+from hpml_models.worlds.local import World
 
 Worlds = Callable[[int], World]
 

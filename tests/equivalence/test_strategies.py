@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from problem import on_one_device, precision_error, train, worst_error
 from ways import Way, problems, ways
 
-from hpml_models.world import World
+from hpml_models.worlds.local import World
 
 Worlds = Callable[[int], World]
 

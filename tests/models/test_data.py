@@ -10,11 +10,12 @@ import torch
 from PIL import Image
 from torchvision.datasets import CIFAR10
 
-from hpml_models import registry, synthetic
+from hpml_models.cases import registry
 from hpml_models.data.cifar10 import SPEC
-from hpml_models.loading import endless, make_loader, prepare_loading
 from hpml_models.models import translation
 from hpml_models.networks import translation as networks
+from hpml_models.prepare import synthetic
+from hpml_models.prepare.loading import endless, make_loader, prepare_loading
 from hpml_models.types import Batch, ModelSpec
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]

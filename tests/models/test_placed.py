@@ -16,11 +16,11 @@ import pytest
 import torch.distributed as dist
 from followers import environment, free_port
 
-from hpml_models import placed
-from hpml_models.launcher import Ending, Launched, LauncherError, Leader, follow, launched
-from hpml_models.lines import dial
-from hpml_models.placed import PlacedWorld, Places
-from hpml_models.world import RankError
+from hpml_models.worlds import placed
+from hpml_models.worlds.connections import dial
+from hpml_models.worlds.launcher import Ending, Launched, LauncherError, Leader, follow, launched
+from hpml_models.worlds.local import RankError
+from hpml_models.worlds.placed import PlacedWorld, Places
 
 FOLLOWER = Path(__file__).parent / "followers.py"
 WHOLE = environment(1, 2, 29500)

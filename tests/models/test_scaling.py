@@ -7,11 +7,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from hpml_models.bubble import BusyTime, bubble_of_1f1b, bubble_of_order
-from hpml_models.hardware import is_oversubscribed
-from hpml_models.matrix import Setting, cases
-from hpml_models.scaling import COLUMNS, Row, figures, lines
-from hpml_models.scaling_pictures import draw
+from hpml_models.cases.hardware import is_oversubscribed
+from hpml_models.cases.matrix import Setting, cases
+from hpml_models.pipelines.bubble import BusyTime, bubble_of_1f1b, bubble_of_order
+from hpml_models.scaling.pictures import draw
+from hpml_models.scaling.table import COLUMNS, Row, figures, lines
 
 SINGLE = next(
     case

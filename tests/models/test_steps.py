@@ -12,17 +12,18 @@ from faults import Unreduced
 from torch import nn
 
 from hpml_gate.measure.block import time_block
-from hpml_models import deepspeed_engine, matrix, registry
-from hpml_models.build import build_module
-from hpml_models.inference import check_outputs
-from hpml_models.matrix import Setting, spec_of, why_not
+from hpml_models.cases import matrix, registry
+from hpml_models.cases.matrix import Setting, spec_of, why_not
+from hpml_models.inference.accuracy import check_outputs
 from hpml_models.precision import PRECISIONS, check_output_dtype
+from hpml_models.prepare.build import build_module
+from hpml_models.prepare.step import prepare_step, prove_training
 from hpml_models.quantization.static_int8 import StaticInt8
 from hpml_models.runtimes.torchscript import TorchScript
-from hpml_models.scaling import Row
-from hpml_models.step import prepare_step, prove_training
+from hpml_models.scaling.table import Row
 from hpml_models.strategies.ddp import Ddp
-from hpml_models.training import EagerTrainer
+from hpml_models.training import deepspeed_setup
+from hpml_models.training.trainer import EagerTrainer
 from hpml_models.types import Batch, Case, Held, Incorrect, ModelSpec, Part, Rank, Task
 
 SETTING = Setting(device="cpu", preset="tiny")
@@ -278,5 +279,5 @@ def test_a_missing_deepspeed_or_compiler_is_a_reason(
     assert why_not(case) is None
     monkeypatch.setenv("CXX", "no-such-compiler")
     assert "there is no C++ compiler" in str(why_not(case))
-    monkeypatch.setattr(deepspeed_engine, "find_spec", lambda _: None)
+    monkeypatch.setattr(deepspeed_setup, "find_spec", lambda _: None)
     assert why_not(case) == "unsupported: DeepSpeed is not installed (pip install deepspeed)"

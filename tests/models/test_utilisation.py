@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-from hpml_models.matrix import Setting, make_case
-from hpml_models.step import prepare_step
+from hpml_models.cases.matrix import Setting, make_case
+from hpml_models.instruments.utilisation import STEPS, Span, busy_share, spans_of, utilisation
+from hpml_models.prepare.step import prepare_step
 from hpml_models.types import Rank
-from hpml_models.utilisation import STEPS, Span, busy_share, spans_of, utilisation
 
 RANK = Rank(index=0, world_size=1, device="cpu", kept={})
 

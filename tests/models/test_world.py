@@ -14,7 +14,7 @@ import jobs
 import pytest
 
 from hpml_models.types import Incorrect
-from hpml_models.world import RankError, World
+from hpml_models.worlds.local import RankError, World
 
 Worlds = Callable[[int], World]
 
@@ -102,7 +102,7 @@ def short_folder() -> Iterator[str]:
 
 LEAVES_WITHOUT_CLOSING = """
 import sys
-from hpml_models.world import World
+from hpml_models.worlds.local import World
 if __name__ == "__main__":
     world = World(2)
     sys.exit(3)
@@ -124,7 +124,7 @@ import sys
 import time
 sys.path[:0] = {path!r}
 import jobs
-from hpml_models.world import World
+from hpml_models.worlds.local import World
 if __name__ == "__main__":
     world = World(2)
     print(*world.run(jobs.pid), flush=True)

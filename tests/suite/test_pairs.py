@@ -7,8 +7,8 @@ import pytest
 from hpml_gate.measure.launch import Deadline, Side
 from hpml_gate.measure.paired import interleaved_pair
 from hpml_gate.measure.worker import StepRequest
-from hpml_models.matrix import Setting, cases
-from hpml_models.step import prepare_step
+from hpml_models.cases.matrix import Setting, cases
+from hpml_models.prepare.step import prepare_step
 
 
 @pytest.mark.parametrize(("strategy", "ranks"), [("single", 1), ("ddp", 2)])

@@ -11,9 +11,9 @@ from ways import ways
 
 from hpml_kernels.registry import kernels
 from hpml_kernels.step import kernel_id
-from hpml_models import matrix, registry
-from hpml_models.hardware import resolve_device
-from hpml_models.matrix import Setting
+from hpml_models.cases import matrix, registry
+from hpml_models.cases.hardware import resolve_device
+from hpml_models.cases.matrix import Setting
 from hpml_models.precision import PRECISIONS
 from hpml_models.types import Case, Mode, PresetName
 

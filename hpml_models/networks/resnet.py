@@ -6,7 +6,7 @@ presets differ in batch size only: the models are the published ones in each.
 
 from typing import TYPE_CHECKING, Any, cast
 
-from hpml_models.losses import mean_cross_entropy
+from hpml_models.networks.losses import mean_cross_entropy
 from hpml_models.types import Batch, ModelSpec, Preset
 
 if TYPE_CHECKING:

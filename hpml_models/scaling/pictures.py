@@ -6,7 +6,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from hpml_models.scaling import Row, figures, place, problem_of
+from hpml_models.scaling.table import Row, figures, place, problem_of
 
 INCH_PER_BAR = 0.34
 LABEL_SHARE = 0.08  # of the axis, that a number beside its bar takes

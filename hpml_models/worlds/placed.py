@@ -1,7 +1,7 @@
 """A world whose ranks a launcher has placed, on this machine or on several.
 
 The controller has a connection to each rank's *part*: a fresh process on that rank's machine with
-a :class:`~hpml_models.world.World` of this one rank in it, which finds out there how its rank
+a :class:`~hpml_models.worlds.local.World` of this one rank in it, which finds out there how its rank
 fails, and says so. Rank 0 is on the controller's machine; its part is a thread.
 """
 
@@ -21,10 +21,10 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from hpml_models.lines import dial
-from hpml_models.rank_process import START_S, Store, portable
 from hpml_models.types import Device, Rank
-from hpml_models.world import GRACE_S, STOP_S, RankError, Seat, World, device_of
+from hpml_models.worlds.connections import dial
+from hpml_models.worlds.local import GRACE_S, STOP_S, RankError, Seat, World, device_of
+from hpml_models.worlds.rank_process import START_S, Store, portable
 
 PLACES = "HPML_PLACES"  # the environment variable that tells a controller where its ranks are
 MARGIN_S = 5.0  # a part that gives up says more than a controller that does, so it is first
@@ -72,7 +72,7 @@ class Order:
 
 
 class PlacedWorld:
-    """One rank in each place, in one process group, like :class:`~hpml_models.world.World`."""
+    """One rank in each place, in one process group, like :class:`~hpml_models.worlds.local.World`."""
 
     def __init__(self, places: Places, device: Device, timeout_s: float = 240.0) -> None:
         """Start every rank and wait until they have met; raises :class:`RankError` like a World."""
@@ -214,7 +214,7 @@ def _name(seat: Seat) -> str:
 
 def code_here() -> str:
     """Name what a rank computes with on this machine: versions, and a digest of this package."""
-    folder = Path(__file__).parent
+    folder = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for file in sorted(folder.rglob("*.py")):
         digest.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes() + b"\0")

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 from problem import Problem
 
-from hpml_models import registry
+from hpml_models.cases import registry
 from hpml_models.types import Case, Strategy
 
 BLOCKS = 8  # what the longest chain of stages needs: two on each of four ranks

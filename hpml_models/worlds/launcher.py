@@ -1,7 +1,7 @@
 """What a launcher (torchrun, say) tells the processes that it starts, and how these meet.
 
 Rank 0 leads: it alone runs and reports the tests. The others follow: they start a part for each
-world that rank 0 wants (:mod:`hpml_models.placed`), and end when, and as, rank 0 does. Between
+world that rank 0 wants (:mod:`hpml_models.worlds.placed`), and end when, and as, rank 0 does. Between
 rank 0 and each of them a connection stands for the whole run, by which either knows of the other's
 end.
 """
@@ -23,10 +23,10 @@ from datetime import timedelta
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
-from hpml_models.lines import Line, answer, dial, listen, port_of
-from hpml_models.placed import Place, Places, serve_part
-from hpml_models.rank_process import START_S
-from hpml_models.world import STOP_S
+from hpml_models.worlds.connections import Line, answer, dial, listen, port_of
+from hpml_models.worlds.local import STOP_S
+from hpml_models.worlds.placed import Place, Places, serve_part
+from hpml_models.worlds.rank_process import START_S
 
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 CONTEXT = multiprocessing.get_context("spawn")  # parts are fresh processes, as launches are

@@ -4,7 +4,7 @@ import os
 import socket
 import sys
 
-from hpml_models.launcher import LauncherError, follow, launched
+from hpml_models.worlds.launcher import LauncherError, follow, launched
 
 
 def free_port() -> int:

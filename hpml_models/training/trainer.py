@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 from hpml_models.precision import autocast
-from hpml_models.sharing import share_of
+from hpml_models.training.micro_batches import share_of
 from hpml_models.types import Batch, Part, Snapshot, Task
 
 if TYPE_CHECKING:

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from torch.distributed import pipelining
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from hpml_models.bubble import BusyTime, bubble_of_1f1b, bubble_of_order
-from hpml_models.evidence import held, spread_over_ranks, total_over_ranks
-from hpml_models.meshes import mesh_of
+from hpml_models.pipelines.bubble import BusyTime, bubble_of_1f1b, bubble_of_order
+from hpml_models.pipelines.stages import cut
 from hpml_models.precision import autocast
-from hpml_models.sharing import micro_batches
-from hpml_models.stages import cut
-from hpml_models.training import snapshot_of
+from hpml_models.training.evidence import held, spread_over_ranks, total_over_ranks
+from hpml_models.training.micro_batches import micro_batches
+from hpml_models.training.trainer import snapshot_of
 from hpml_models.types import Batch, Incorrect, Part, Rank, Snapshot, Task
+from hpml_models.worlds.meshes import mesh_of
 
 
 class PipelineTrainer:

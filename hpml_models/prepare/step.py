@@ -5,18 +5,18 @@ from itertools import cycle
 from math import isfinite
 from typing import Any
 
-from hpml_models import registry
-from hpml_models.build import build_batches, build_module
-from hpml_models.clocks import clock_for
-from hpml_models.evidence import traffic
-from hpml_models.hardware import is_oversubscribed
-from hpml_models.inference import build_predictor
-from hpml_models.matrix import spec_of
-from hpml_models.placed import PlacedWorld, Places
+from hpml_models.cases import registry
+from hpml_models.cases.hardware import is_oversubscribed
+from hpml_models.cases.matrix import spec_of
+from hpml_models.inference.predictor import make_predictor
+from hpml_models.instruments.clocks import clock_for
+from hpml_models.instruments.traffic import traffic
 from hpml_models.precision import PRECISIONS, check_output_dtypes, output_dtypes
-from hpml_models.prepared import LocalStep, WorldStep
+from hpml_models.prepare.build import build_batches, build_module
+from hpml_models.prepare.prepared import LocalStep, WorldStep
 from hpml_models.types import Case, Incorrect, Part, Rank, Task, Trainer
-from hpml_models.world import World, device_of
+from hpml_models.worlds.local import World, device_of
+from hpml_models.worlds.placed import PlacedWorld, Places
 
 
 def prepare_step(case: Case) -> LocalStep | WorldStep:
@@ -121,9 +121,20 @@ def prove_training(
 
 
 def _inference_step(rank: Rank, case: Case) -> LocalStep:
+    import torch
+
     spec = spec_of(case)
     batches = build_batches(spec, case, rank.device)
-    predict, proof = build_predictor(spec, case, batches[0].inputs, rank.device)
+    with torch.inference_mode():
+        module = build_module(spec, case, rank.device).eval()
+    predict, proof = make_predictor(
+        module,
+        batches[0].inputs,
+        rank.device,
+        precision=PRECISIONS[case.precision],
+        runtime=registry.runtimes()[case.runtime],
+        quantization=registry.quantizations()[case.quantization],
+    )
     upcoming = cycle(batches)
     return LocalStep(
         run=lambda: predict(next(upcoming).inputs),

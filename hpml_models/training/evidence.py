@@ -1,8 +1,6 @@
-"""What proves that a strategy took effect: bytes held, bytes sent, replicas that agree."""
+"""What proves that a strategy took effect: bytes on each rank, replicas that agree."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,53 +8,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 State = Mapping[Any, Mapping[str, Any]]  # what an optimizer keeps of each parameter
-
-
-@contextmanager
-def traffic() -> Iterator[Counter[str]]:
-    """Count the bytes that this process gives to each collective, by the name torch calls it.
-
-    Bytes as the caller hands them over; how often an algorithm sends each is the backend's.
-    Collectives of DDP's and FSDP's own C++ and of DeepSpeed go through the same dispatcher.
-    """
-    from torch.utils._python_dispatch import TorchDispatchMode
-
-    seen: Counter[str] = Counter()
-
-    class Recorder(TorchDispatchMode):
-        def __torch_dispatch__(
-            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-        ) -> Any:
-            if func.namespace in ("c10d", "_c10d_functional"):
-                seen[_name(func)] += sum(tensor.nbytes for tensor in _inputs(func, args))
-            return func(*args, **(kwargs or {}))
-
-    with Recorder():
-        yield seen
-
-
-def _name(func: Any) -> str:
-    return str(func.overloadpacket.__name__)
-
-
-def _inputs(func: Any, args: Any) -> "Iterator[Tensor]":
-    """Find the tensors that a collective reads: where there are two lists, the outputs are first.
-
-    Broadcasts, reductions and sends have one list, for input and output in turn.
-    """
-    from torch.utils._pytree import tree_leaves
-
-    name = _name(func)
-    if name.startswith(("recv", "barrier", "wait_tensor")):
-        return iter(())
-    lists = [arg for arg in args if _has_tensors(arg)]
-    return (leaf for leaf in tree_leaves(lists[-1] if lists else []) if hasattr(leaf, "nbytes"))
-
-
-def _has_tensors(arg: Any) -> bool:
-    from torch.utils._pytree import tree_leaves
-
-    return any(hasattr(leaf, "nbytes") for leaf in tree_leaves(arg))
 
 
 def held(parameters: "Iterable[nn.Parameter]", state: State) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Prepared steps: what :mod:`hpml_models.step` hands to whoever times it.
+"""Prepared steps: what :mod:`hpml_models.prepare.step` hands to whoever times it.
 
 A timer is given by the caller; ``timer(run, clock, iterations)`` times one block, and is sent to
 the ranks by name where the step lives in a world.
@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hpml_models.clocks import Clock
-from hpml_models.memory import Metric, metrics_of, peak_memory_bytes
-from hpml_models.placed import PlacedWorld
+from hpml_models.instruments.clocks import Clock
+from hpml_models.instruments.memory import Metric, metrics_of, peak_memory_bytes
+from hpml_models.instruments.utilisation import utilisation
 from hpml_models.types import Rank
-from hpml_models.utilisation import utilisation
-from hpml_models.world import World
+from hpml_models.worlds.local import World
+from hpml_models.worlds.placed import PlacedWorld
 
 Timer = Callable[[Callable[[], object], Clock | None, int], Any]
 

@@ -16,8 +16,15 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Self
 
-from hpml_models.rank_process import STACK_END, STACK_SIGNAL, START_S, Store, serve, stack_file
 from hpml_models.types import Device, Rank
+from hpml_models.worlds.rank_process import (
+    STACK_END,
+    STACK_SIGNAL,
+    START_S,
+    Store,
+    serve,
+    stack_file,
+)
 
 # What ranks import anyway, and nothing that starts threads: those would not survive the fork.
 PRELOAD = [

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hpml_models.bubble import BusyTime, bubble_of_1f1b
-from hpml_models.deepspeed_engine import initialize, set_up
-from hpml_models.evidence import held, spread_over_ranks, total_over_ranks
+from hpml_models.pipelines.bubble import BusyTime, bubble_of_1f1b
+from hpml_models.pipelines.stages import cut
 from hpml_models.precision import autocast
-from hpml_models.sharing import share_of
-from hpml_models.stages import cut
-from hpml_models.training import snapshot_of
+from hpml_models.training.deepspeed_setup import initialize, set_up
+from hpml_models.training.evidence import held, spread_over_ranks, total_over_ranks
+from hpml_models.training.micro_batches import share_of
+from hpml_models.training.trainer import snapshot_of
 from hpml_models.types import Batch, Incorrect, Part, Rank, Snapshot, Task
 
 

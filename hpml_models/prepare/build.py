@@ -3,8 +3,8 @@
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from hpml_models import synthetic
-from hpml_models.loading import endless, make_loader
+from hpml_models.prepare import synthetic
+from hpml_models.prepare.loading import endless, make_loader
 from hpml_models.types import SEED, SYNTHETIC, Batch, Case, Incorrect, ModelSpec
 
 if TYPE_CHECKING:

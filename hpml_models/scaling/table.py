@@ -6,7 +6,7 @@ from itertools import groupby
 from statistics import mean, median
 from typing import Any, NamedTuple
 
-from hpml_models import registry
+from hpml_models.cases import registry
 from hpml_models.types import Case, Held
 
 

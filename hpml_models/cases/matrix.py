@@ -8,8 +8,8 @@ from itertools import product
 from types import MappingProxyType
 from typing import Any, get_args
 
-from hpml_models import registry
-from hpml_models.hardware import why_no_hardware
+from hpml_models.cases import registry
+from hpml_models.cases.hardware import why_no_hardware
 from hpml_models.precision import PRECISIONS
 from hpml_models.types import SYNTHETIC, Case, Device, Mode, ModelSpec, PresetName
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpml_models import registry
-from hpml_models.prepared import LocalStep
+from hpml_models.cases import registry
+from hpml_models.prepare.prepared import LocalStep
 from hpml_models.types import SEED, Batch, Rank
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""The predictor of an inference case, and how accurate it is."""

@@ -1,0 +1,1 @@
+"""What is read beside the time: clocks, memory, utilisation, traffic."""

@@ -1,0 +1,1 @@
+"""Training in stages: torch's engine, DeepSpeed's engine, how a model is cut."""

@@ -1,0 +1,1 @@
+"""The training step, its micro-batches, and what proves that it took effect."""

@@ -1,0 +1,1 @@
+"""Ranks: started here, or placed by a launcher."""
