@@ -42,8 +42,8 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     """Declare one option per axis of the matrix, and what the whole run has in common."""
     pluginmanager.register(machines)
     group = parser.getgroup("hpml", "machine-learning benchmarks")
-    given = machines.told()
-    counts = sorted({*matrix.DEVICE_COUNTS, *([given.world_size] if given else [])})
+    launched = machines.launched_here()
+    counts = sorted({*matrix.DEVICE_COUNTS, *([launched.world_size] if launched else [])})
     known: dict[str, Collection[Any]] = {
         "model": registry.models(),
         "batch": range(1, 2**20 + 1),
@@ -125,7 +125,7 @@ def _setting(config: pytest.Config) -> matrix.Setting:
         device=resolve_device(config.getoption("device")),
         preset=config.getoption("preset"),
         data_root=config.getoption("data_root"),
-        ranks=len(leader.places) if leader else 0,
+        ranks=len(leader.rank_hosts) if leader else 0,
         nodes=len(leader.hosts) if leader else 0,
     )
 
@@ -149,9 +149,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what the options do not ask for, as pytest's own selection does."""
-    wanted = {item: _is_wanted(config, item) for item in items}
-    config.hook.pytest_deselected(items=[item for item in items if not wanted[item]])
-    items[:] = [item for item in items if wanted[item]]
+    is_selected = {item: _is_wanted(config, item) for item in items}
+    config.hook.pytest_deselected(items=[item for item in items if not is_selected[item]])
+    items[:] = [item for item in items if is_selected[item]]
 
 
 def _is_wanted(config: pytest.Config, item: pytest.Item) -> bool:
@@ -163,8 +163,8 @@ def _is_wanted(config: pytest.Config, item: pytest.Item) -> bool:
         device = kernels()[params["kernel"]].variants[params["variant"]].device
         if config.getoption("device") not in ("auto", device):
             return False
-    given = {axis: names for axis in AXES if (names := config.getoption(axis)) is not None}
-    return all(params.get(axis) in names for axis, names in given.items())
+    asked = {axis: names for axis in AXES if (names := config.getoption(axis)) is not None}
+    return all(params.get(axis) in names for axis, names in asked.items())
 
 
 def pytest_gate_left_out(config: pytest.Config, case_id: str) -> bool:

@@ -12,20 +12,20 @@ from hpml_gate.measure.environment import quiet_environment
 from hpml_gate.run.settings import Settings
 from hpml_models.worlds.launcher import (
     Ending,
-    Launched,
+    LaunchedRank,
     LauncherError,
     Leader,
     follow,
-    launched,
+    launched_rank,
 )
 
 LEADER = pytest.StashKey[Leader]()
 
 
-def told() -> Launched | None:
+def launched_here() -> LaunchedRank | None:
     """Return what a launcher has told this process; half of it is an error of usage."""
     try:
-        return launched(os.environ)
+        return launched_rank(os.environ)
     except LauncherError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -33,7 +33,7 @@ def told() -> Launched | None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Let every rank but the first follow that one: it runs no test and writes nothing."""
-    if (given := told()) is None:
+    if (rank := launched_here()) is None:
         return None
     if config.getoption("gate") in ("paired", "self-test"):
         raise pytest.UsageError(
@@ -42,29 +42,31 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         )
     if config.getoption("numprocesses", None):
         raise pytest.UsageError("-n: a launcher's ranks are one run, it cannot be shared out")
-    return _follow(config, given) if given.rank else None
+    return _follow(config, rank) if rank.rank else None
 
 
-def _follow(config: pytest.Config, given: Launched) -> int:
+def _follow(config: pytest.Config, launched: LaunchedRank) -> int:
     os.environ.update(quiet_environment(None))  # as rank 0's own launches have it
     machine = config.hook.pytest_benchmark_generate_machine_info(config=config)
     try:
-        ending = follow(given, take(machine, Settings.of(config).packages).id)
+        ending = follow(launched, take(machine, Settings.of(config).packages).id)
     except LauncherError as error:
         ending = Ending(pytest.ExitCode.TESTS_FAILED, str(error))
     except KeyboardInterrupt:
         ending = Ending(pytest.ExitCode.INTERRUPTED, "interrupted")
     if ending.status:
-        sys.stderr.write(f"rank {given.rank} ends, exit status {ending.status}: {ending.reason}\n")
+        sys.stderr.write(
+            f"rank {launched.rank} ends, exit status {ending.status}: {ending.reason}\n"
+        )
     return ending.status
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Meet the others before anything is collected: cases are named by where they run."""
-    if (given := told()) is None:
+    if (rank := launched_here()) is None:
         return
     try:
-        session.config.stash[LEADER] = Leader(given)
+        session.config.stash[LEADER] = Leader(rank)
     except LauncherError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -74,7 +76,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     if LEADER not in config.stash:
         return None
     leader = config.stash[LEADER]
-    return f"launched: {len(leader.places)} ranks on {', '.join(leader.hosts)}"
+    return f"launched: {len(leader.rank_hosts)} ranks on {', '.join(leader.hosts)}"
 
 
 def pytest_benchmark_update_machine_info(

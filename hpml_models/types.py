@@ -42,13 +42,13 @@ class DataSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """A size of a model's workload; ``options`` go to its ``build`` and its ``draw``."""
+    """A size of a model's workload; ``options`` go to its ``build`` and its ``make_batch``."""
 
     batch: int
     options: Mapping[str, Any]
 
 
-Chain = Callable[["nn.Module"], "list[nn.Module]"]
+PipelineLayers = Callable[["nn.Module"], "list[nn.Module]"]
 """A model as modules that run one after the other: where it may be cut into stages."""
 
 
@@ -64,13 +64,13 @@ class ModelSpec:
     data: str | None  # name of its DataSpec; None: synthetic batches only
     presets: Mapping[PresetName, Preset]
     build: Callable[..., "nn.Module"]
-    draw: Callable[..., Batch]  # (batch, torch.Generator, **options): one synthetic batch
+    make_batch: Callable[..., Batch]  # (batch, torch.Generator, **options): one synthetic batch
     loss: "Callable[[Tensor, Tensor], Tensor]"
     optimizer: "Callable[[Iterable[Any]], torch.optim.Optimizer]"
-    terms: "Callable[[Tensor], int]" = len
+    loss_count: "Callable[[Tensor], int]" = len
     is_symbolic: bool = True  # whether torch.fx can follow its forward pass without running it
-    chain: Chain | None = None
-    links: Callable[..., int] | None = None  # (**options): how many the chain has
+    pipeline_layers: PipelineLayers | None = None
+    pipeline_layer_count: Callable[..., int] | None = None  # (**options): how many the chain has
     tensor_plan: "Callable[[nn.Module], Mapping[str, Any]] | None" = None  # to ParallelStyles
     parameter_count: Callable[..., int] | None = None  # (**options): published, or by hand
 
@@ -128,7 +128,7 @@ class Case:
             self.data,
             self.preset,
             f"b{self.batch}",
-            self.way,
+            self.layout,
             self.device,
             self.precision,
             self.runtime if self.runtime != "eager" else "",
@@ -137,7 +137,7 @@ class Case:
         return "-".join(word for word in words if word)
 
     @property
-    def way(self) -> str:
+    def layout(self) -> str:
         """The part of the id that says how the work is shared out."""
         words = [
             self.strategy,
@@ -160,7 +160,7 @@ class Rank:
     kept: dict[str, Any]
 
 
-class Part(NamedTuple):
+class MicroBatch(NamedTuple):
     """A micro-batch of one rank; ``weight`` is its part of the whole batch's terms of the loss."""
 
     batch: Batch
@@ -180,7 +180,7 @@ class Snapshot(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Held:
+class ModelBytes:
     """What a process holds of a model."""
 
     parameter_bytes: float
@@ -195,13 +195,13 @@ class Held:
 class Trainer(Protocol):
     """A model under a strategy, as one rank sees it."""
 
-    def share(self, batch: Batch) -> list[Part]:
+    def split(self, batch: Batch) -> list[MicroBatch]:
         """Cut this rank's micro-batches out of a global batch."""
 
-    def samples(self, parts: list[Part]) -> int:
+    def samples(self, micro_batches: list[MicroBatch]) -> int:
         """Count the samples that this rank answers for: over all ranks, each counts once."""
 
-    def step(self, parts: list[Part]) -> "Tensor":
+    def step(self, micro_batches: list[MicroBatch]) -> "Tensor":
         """Do one optimisation step; return this rank's term of the global batch's mean loss."""
 
     def snapshot(self) -> Snapshot:
@@ -236,11 +236,11 @@ class Strategy(Protocol):
         ``traffic`` holds the bytes that this rank gave to each collective in one step.
         """
 
-    def held_in_theory(self, case: Case, single: Held) -> float | None:  # noqa: ARG002
+    def model_bytes_in_theory(self, case: Case, single: ModelBytes) -> float | None:  # noqa: ARG002
         """Return the bytes that a rank should hold of what one device holds; None: not known."""
         return single.total_bytes
 
-    def sent_in_theory(self, case: Case, single: Held) -> float | None:  # noqa: ARG002
+    def traffic_in_theory(self, case: Case, single: ModelBytes) -> float | None:  # noqa: ARG002
         """Return the bytes that a rank should give to collectives in a step; None: not known."""
         return None
 

@@ -42,7 +42,7 @@ def build(*, vocabulary: int, width: int, heads: int, layers: int, length: int) 
     return nn.Sequential(OrderedDict(links))
 
 
-def draw(
+def make_batch(
     batch: int, generator: "torch.Generator", *, vocabulary: int, length: int, **_: int
 ) -> Batch:
     """Draw token ids ``[batch, length]``, none of them padding, and labels ``[batch]``."""
@@ -96,11 +96,11 @@ SPEC = ModelSpec(
     },
     build=build,
     is_symbolic=False,
-    draw=draw,
+    make_batch=make_batch,
     loss=mean_cross_entropy,
     optimizer=optimizer,
-    chain=lambda module: list(module.children()),
-    links=lambda *, layers, **_: layers + 2,
+    pipeline_layers=lambda module: list(module.children()),
+    pipeline_layer_count=lambda *, layers, **_: layers + 2,
     tensor_plan=tensor_plan,
     parameter_count=parameter_count,
 )

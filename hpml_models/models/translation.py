@@ -24,7 +24,7 @@ def build(*, vocabulary: int, width: int, heads: int, layers: int, length: int) 
     return Translator(vocabulary, width, heads, layers, length, length)
 
 
-def draw(
+def make_batch(
     batch: int, generator: "torch.Generator", *, vocabulary: int, length: int, **_: int
 ) -> Batch:
     """Draw sentences of half the length to all of it, padded.
@@ -50,10 +50,10 @@ def loss(outputs_BTV: "Tensor", targets_BT: "Tensor") -> "Tensor":
     total = cross_entropy(
         outputs_BTV.flatten(0, 1), targets_BT.flatten(), ignore_index=PAD, reduction="sum"
     )
-    return total / max(1, terms(targets_BT))
+    return total / max(1, loss_count(targets_BT))
 
 
-def terms(targets_BT: "Tensor") -> int:
+def loss_count(targets_BT: "Tensor") -> int:
     """Count the words."""
     return int((targets_BT != PAD).sum())
 
@@ -65,7 +65,7 @@ def optimizer(parameters: "Iterable[Any]") -> "torch.optim.Optimizer":
     return torch.optim.Adam(parameters, lr=1e-4)
 
 
-def chain(module: "nn.Module") -> "list[nn.Module]":
+def pipeline_layers(module: "nn.Module") -> "list[nn.Module]":
     """Return the network's own links."""
     links: list[nn.Module] = list(module.links)  # type: ignore[arg-type]  # a ModuleList
     return links
@@ -101,12 +101,12 @@ SPEC = ModelSpec(
     },
     build=build,
     is_symbolic=False,
-    draw=draw,
+    make_batch=make_batch,
     loss=loss,
-    terms=terms,
+    loss_count=loss_count,
     optimizer=optimizer,
-    chain=chain,
-    links=lambda *, layers, **_: 2 * layers + 3,
+    pipeline_layers=pipeline_layers,
+    pipeline_layer_count=lambda *, layers, **_: 2 * layers + 3,
     tensor_plan=tensor_plan,
     parameter_count=parameter_count,
 )

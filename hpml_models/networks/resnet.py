@@ -37,16 +37,16 @@ def spec(name: str, *, blocks: int, parameter_count: int) -> ModelSpec:
             "paper": Preset(batch=512, options={}),
         },
         build=build,
-        draw=draw,
+        make_batch=make_batch,
         loss=mean_cross_entropy,
         optimizer=optimizer,
-        chain=chain,
-        links=lambda: blocks + 2,
+        pipeline_layers=pipeline_layers,
+        pipeline_layer_count=lambda: blocks + 2,
         parameter_count=lambda: parameter_count,
     )
 
 
-def draw(batch: int, generator: "torch.Generator") -> Batch:
+def make_batch(batch: int, generator: "torch.Generator") -> Batch:
     """Draw normal images ``[batch, 3, 32, 32]`` and uniform labels ``[batch]``."""
     import torch
 
@@ -63,7 +63,7 @@ def optimizer(parameters: "Iterable[Any]") -> "torch.optim.Optimizer":
     return torch.optim.SGD(parameters, lr=0.1, momentum=0.9, weight_decay=5e-4)
 
 
-def chain(module: "nn.Module") -> "list[nn.Module]":
+def pipeline_layers(module: "nn.Module") -> "list[nn.Module]":
     """Stem, residual blocks, head."""
     from torch import nn
 

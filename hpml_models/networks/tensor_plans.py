@@ -23,8 +23,8 @@ def by_name(
     names = [name for name, _ in module.named_modules()]
     for endings, style in ((columns, ColwiseParallel), (rows, RowwiseParallel)):
         for ending in endings:
-            found = [name for name in names if name.endswith(f".{ending}")]
-            if not found:
+            matching = [name for name in names if name.endswith(f".{ending}")]
+            if not matching:
                 raise ValueError(f"no layer's name ends in .{ending}")
-            plan |= {name: style() for name in found}
+            plan |= {name: style() for name in matching}
     return plan

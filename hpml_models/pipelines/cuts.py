@@ -12,9 +12,9 @@ def whole_or_halves(device_count: int) -> tuple[int, ...]:
 
 def why_not_cut(spec: ModelSpec, case: Case, stages: int) -> str | None:
     """Return why a model cannot be cut into so many stages, None if it can."""
-    if spec.links is None:
+    if spec.pipeline_layer_count is None:
         return f"{spec.name} does not say where it may be cut (chain)"
-    links = spec.links(**spec.presets[case.preset].options)
+    links = spec.pipeline_layer_count(**spec.presets[case.preset].options)
     if stages > links:
         return f"a chain of {links} links cannot be cut into {stages} stages"
     return None

@@ -12,10 +12,10 @@ from hpml_models.pipelines.bubble import BusyTime, bubble_of_1f1b
 from hpml_models.pipelines.stages import cut
 from hpml_models.precision import autocast
 from hpml_models.training.deepspeed_setup import initialize, set_up
-from hpml_models.training.evidence import held, spread_over_ranks, total_over_ranks
-from hpml_models.training.micro_batches import share_of
+from hpml_models.training.evidence import spread_over_ranks, total_over_ranks, world_facts
+from hpml_models.training.micro_batches import split_for_rank
 from hpml_models.training.trainer import snapshot_of
-from hpml_models.types import Batch, Incorrect, Part, Rank, Snapshot, Task
+from hpml_models.types import Batch, Incorrect, MicroBatch, Rank, Snapshot, Task
 
 
 class _Sending(nn.Module):
@@ -41,7 +41,7 @@ class DeepSpeedPipelineTrainer:
         self._replicas = task.rank.world_size // task.stages
         self._names = {id(value): name for name, value in task.module.named_parameters()}
         self._model_bytes = sum(value.nbytes for value in task.module.parameters())
-        self._whole_terms = 1.0
+        self._whole_count = 1.0
         self.engine = self._initialize(task)
         own = [(self._names[id(value)], value) for value in self.engine.module.parameters()]
         self.own = dict(own)
@@ -92,24 +92,28 @@ class DeepSpeedPipelineTrainer:
         spec, task = self._task.spec, self._task
         with autocast(task.precision, task.rank.device):
             loss = spec.loss(outputs, targets)
-        share = spec.terms(targets) / self._whole_terms
+        share = spec.loss_count(targets) / self._whole_count
         return loss * (share * task.micro_batches * self._replicas)
 
-    def share(self, batch: Batch) -> list[Part]:
+    def split(self, batch: Batch) -> list[MicroBatch]:
         """Cut the replica's micro-batches out: the engine is given one at a time."""
-        return share_of(self._task, batch, self._replicas)
+        return split_for_rank(self._task, batch, self._replicas)
 
-    def samples(self, parts: list[Part]) -> int:
+    def samples(self, micro_batches: list[MicroBatch]) -> int:
         """Count them where they come in."""
-        return sum(len(part.batch) for part in parts) if self.engine.is_first_stage() else 0
+        return sum(len(one.batch) for one in micro_batches) if self.engine.is_first_stage() else 0
 
-    def step(self, parts: list[Part]) -> Tensor:
-        """Run the engine's schedule; every rank is told the whole loss, and returns its part."""
-        terms = sum(self._task.spec.terms(part.batch.targets) for part in parts)
-        self._whole_terms = terms / sum(part.weight for part in parts)
+    def step(self, micro_batches: list[MicroBatch]) -> Tensor:
+        """Run the engine's schedule; every rank gets the whole loss, and returns its part."""
+        loss_count = sum(
+            self._task.spec.loss_count(micro_batch.batch.targets) for micro_batch in micro_batches
+        )
+        self._whole_count = loss_count / sum(micro_batch.weight for micro_batch in micro_batches)
         self._forwards = 0
         with self._busy.step():
-            loss = self.engine.train_batch(data_iter=iter([tuple(part.batch) for part in parts]))
+            loss = self.engine.train_batch(
+                data_iter=iter([tuple(micro_batch.batch) for micro_batch in micro_batches])
+            )
         return torch.as_tensor(loss).detach() / self._task.rank.world_size
 
     def snapshot(self) -> Snapshot:
@@ -119,7 +123,7 @@ class DeepSpeedPipelineTrainer:
     def proof(self, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
         """Ask the engine for its stages; ranks must hold one model for each replica."""
         facts = {
-            **held(self.own.values(), self.engine.optimizer.state),
+            **world_facts(self.own.values(), self.engine.optimizer.state),
             "engine": type(self.engine).__name__,
             "stages_of_model": self.engine.num_stages,
             "stages": [self.engine.stage_id],
@@ -133,9 +137,9 @@ class DeepSpeedPipelineTrainer:
             "bubble_in_theory": bubble_of_1f1b(self.engine.num_stages, self.engine.micro_batches),
         }
         everywhere = total_over_ranks(facts["parameter_bytes"])
-        asked = (self._task.stages, self._replicas, self._task.micro_batches)
-        found = (facts["stages_of_model"], facts["replicas"], facts["forwards_of_step"])
-        if asked != found or everywhere != self._replicas * self._model_bytes:
+        expected = (self._task.stages, self._replicas, self._task.micro_batches)
+        actual = (facts["stages_of_model"], facts["replicas"], facts["forwards_of_step"])
+        if expected != actual or everywhere != self._replicas * self._model_bytes:
             raise Incorrect(f"deepspeed_pipeline did not take effect: {facts}, {everywhere} bytes")
         if facts["world_size"] != rank.world_size or not traffic.get("send"):
             raise Incorrect(f"deepspeed_pipeline handed nothing on: {dict(traffic)}, {facts}")

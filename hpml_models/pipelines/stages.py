@@ -60,15 +60,15 @@ def cut(task: Task, count: int) -> list[Stage]:
 
 def check_nothing_is_tied(groups: Sequence[Sequence[nn.Module]]) -> None:
     """Raise ValueError if two groups of modules share a parameter: apart, it would become two."""
-    held = [{id(one) for module in group for one in module.parameters()} for group in groups]
-    if len(set().union(*held)) < sum(map(len, held)):
+    by_group = [{id(one) for module in group for one in module.parameters()} for group in groups]
+    if len(set().union(*by_group)) < sum(map(len, by_group)):
         raise ValueError("weights that layers share cannot be cut apart: train it with replicas")
 
 
 def links_of(task: Task) -> list[nn.Module]:
     """Return the chain of the task's model."""
-    assert task.spec.chain is not None  # noqa: S101  why_not refused it
-    return task.spec.chain(task.module)
+    assert task.spec.pipeline_layers is not None  # noqa: S101  why_not refused it
+    return task.spec.pipeline_layers(task.module)
 
 
 def costs(links: Sequence[nn.Module], micro_batch: Tensor) -> list[int]:

@@ -15,10 +15,10 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from hpml_models.pipelines.bubble import BusyTime, bubble_of_1f1b, bubble_of_order
 from hpml_models.pipelines.stages import cut
 from hpml_models.precision import autocast
-from hpml_models.training.evidence import held, spread_over_ranks, total_over_ranks
-from hpml_models.training.micro_batches import micro_batches
+from hpml_models.training.evidence import spread_over_ranks, total_over_ranks, world_facts
+from hpml_models.training.micro_batches import split_batch
 from hpml_models.training.trainer import snapshot_of
-from hpml_models.types import Batch, Incorrect, Part, Rank, Snapshot, Task
+from hpml_models.types import Batch, Incorrect, MicroBatch, Rank, Snapshot, Task
 from hpml_models.worlds.meshes import mesh_of
 
 
@@ -38,7 +38,7 @@ class PipelineTrainer:
         mesh = mesh_of(task.rank, replica=self.replicas, stage=task.stages)
         self._stage_group = mesh.get_group("stage")
         self._replica_group = mesh.get_group("replica")
-        self._busy, self._forwards, self._weight_per_term = BusyTime(task.rank.device), 0, 0.0
+        self._busy, self._forwards, self._weight_per_count = BusyTime(task.rank.device), 0, 0.0
         self.stages = self._make_stages(task, stages_per_rank)
         self.schedule = self._make_schedule(schedule, task.micro_batches)
         self._model_bytes = sum(parameter.nbytes for parameter in task.module.parameters())
@@ -70,13 +70,15 @@ class PipelineTrainer:
             scale_grads=False,  # the loss of each micro-batch is weighted already
         )
 
-    def share(self, batch: Batch) -> list[Part]:
+    def split(self, batch: Batch) -> list[MicroBatch]:
         """Take the replica's part whole: the schedule cuts it."""
-        return micro_batches(batch, self._spec.terms, replica=self._replica, replicas=self.replicas)
+        return split_batch(
+            batch, self._spec.loss_count, replica=self._replica, replicas=self.replicas
+        )
 
-    def samples(self, parts: list[Part]) -> int:
+    def samples(self, micro_batches: list[MicroBatch]) -> int:
         """Count them where they come in."""
-        return sum(len(part.batch) for part in parts) if self.is_first else 0
+        return sum(len(micro_batch.batch) for micro_batch in micro_batches) if self.is_first else 0
 
     @property
     def is_first(self) -> bool:
@@ -88,15 +90,17 @@ class PipelineTrainer:
         """Whether the loss is computed here."""
         return any(stage.is_last for stage in self.stages)
 
-    def step(self, parts: list[Part]) -> Tensor:
+    def step(self, micro_batches: list[MicroBatch]) -> Tensor:
         """Run the schedule, add replicas' gradients up, clip, step."""
-        (part,) = parts
+        (micro_batch,) = micro_batches
         self._forwards = 0
         self.optimizer.zero_grad(set_to_none=True)
-        self._weight_per_term = part.weight / max(1, self._spec.terms(part.batch.targets))
+        self._weight_per_count = micro_batch.weight / max(
+            1, self._spec.loss_count(micro_batch.batch.targets)
+        )
         losses: list[Tensor] = []
-        inputs = [part.batch.inputs] if self.is_first else []
-        targets = part.batch.targets if self.is_last else None
+        inputs = [micro_batch.batch.inputs] if self.is_first else []
+        targets = micro_batch.batch.targets if self.is_last else None
         with self._busy.step():
             self.schedule.step(*inputs, target=targets, losses=losses)
         self._meet_replicas()
@@ -108,7 +112,7 @@ class PipelineTrainer:
     def _weighted_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         with autocast(self._precision, self._rank.device):
             loss = self._spec.loss(outputs, targets)
-        return loss * (self._spec.terms(targets) * self._weight_per_term)
+        return loss * (self._spec.loss_count(targets) * self._weight_per_count)
 
     def _gradients(self) -> list[Tensor]:
         return [one.grad for one in self.own.values() if one.grad is not None]
@@ -141,7 +145,7 @@ class PipelineTrainer:
     def proof(self, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
         """Check that ranks hold one model per replica, and that each ran every micro-batch."""
         facts = {
-            **held(self.own.values(), self.optimizer.state),
+            **world_facts(self.own.values(), self.optimizer.state),
             "schedule": type(self.schedule).__name__,
             "stages": [stage.stage_index for stage in self.stages],
             "stages_of_model": self.stages[0].num_stages,

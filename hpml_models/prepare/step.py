@@ -14,9 +14,9 @@ from hpml_models.instruments.traffic import traffic
 from hpml_models.precision import PRECISIONS, check_output_dtypes, output_dtypes
 from hpml_models.prepare.build import build_batches, build_module
 from hpml_models.prepare.prepared import LocalStep, WorldStep
-from hpml_models.types import Case, Incorrect, Part, Rank, Task, Trainer
+from hpml_models.types import Case, Incorrect, MicroBatch, Rank, Task, Trainer
 from hpml_models.worlds.local import World, device_of
-from hpml_models.worlds.placed import PlacedWorld, Places
+from hpml_models.worlds.placed import PlacedWorld, RankHosts
 
 
 def prepare_step(case: Case) -> LocalStep | WorldStep:
@@ -37,7 +37,7 @@ def prepare_step(case: Case) -> LocalStep | WorldStep:
 def _world_of(case: Case) -> World | PlacedWorld:
     """Start the case's ranks: here, or where a launcher has placed them."""
     if case.nodes:
-        return PlacedWorld(Places.published(), case.device)
+        return PlacedWorld(RankHosts.published(), case.device)
     return World(case.device_count, case.device)
 
 
@@ -89,20 +89,20 @@ def _training_step(rank: Rank, case: Case) -> LocalStep:
         micro_batches=case.micro_batches,
     )
     trainer = strategy.prepare(task)
-    shares = [trainer.share(batch) for batch in batches]
-    proof, sent = prove_training(task, trainer, shares)
-    upcoming = cycle(shares)
+    splits = [trainer.split(batch) for batch in batches]
+    proof, sent = prove_training(task, trainer, splits)
+    upcoming = cycle(splits)
     return LocalStep(
         run=lambda: trainer.step(next(upcoming)),
         clock=clock_for(rank, in_world=strategy.needs_world),
-        items_per_step=trainer.samples(shares[0]),
+        items_per_step=trainer.samples(splits[0]),
         effective={**environment(case), **proof, **strategy.proof(trainer, rank, sent)},
         rank=rank,
     )
 
 
 def prove_training(
-    task: Task, trainer: Trainer, shares: list[list[Part]]
+    task: Task, trainer: Trainer, splits: list[list[MicroBatch]]
 ) -> tuple[dict[str, Any], Mapping[str, int]]:
     """Take some steps; read back losses, the dtype of products, and bytes exchanged.
 
@@ -110,10 +110,10 @@ def prove_training(
     what the steps after it show of a schedule.
     """
     with output_dtypes(task.module) as dtypes:
-        losses = [float(trainer.step(shares[0]))]
+        losses = [float(trainer.step(splits[0]))]
         with traffic() as sent:
-            losses.append(float(trainer.step(shares[-1])))
-    losses += [float(trainer.step(share)) for share in shares]
+            losses.append(float(trainer.step(splits[-1])))
+    losses += [float(trainer.step(micro_batches)) for micro_batches in splits]
     if not all(isfinite(loss) for loss in losses):
         raise Incorrect(f"training gives losses {losses}")
     dtype = check_output_dtypes(dtypes, task.precision)

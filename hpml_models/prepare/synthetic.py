@@ -9,4 +9,4 @@ def batches(spec: ModelSpec, preset: PresetName, batch: int, count: int) -> list
 
     generator = torch.Generator().manual_seed(SEED)
     options = spec.presets[preset].options
-    return [spec.draw(batch, generator, **options) for _ in range(count)]
+    return [spec.make_batch(batch, generator, **options) for _ in range(count)]

@@ -31,11 +31,11 @@ def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
 
 
 def _charts(same: Sequence[Row], rows: Sequence[Row]) -> Iterator[tuple[str, Any]]:
-    found = {f"b{row.case.batch} {row.case.way}": figures(row, rows) for row in same}
+    by_label = {f"b{row.case.batch} {row.case.layout}": figures(row, rows) for row in same}
     for name, title, ideal in CHARTS:
-        measured = {label: value for label, one in found.items() if (value := one[name])}
+        measured = {label: value for label, one in by_label.items() if (value := one[name])}
         if len(measured) > 1:
-            ideals = {label: found[label].get(ideal) for label in measured}
+            ideals = {label: by_label[label].get(ideal) for label in measured}
             yield name, _bars(title, measured, ideals)
     curves = [*_curves(same)]
     if curves:
@@ -81,7 +81,7 @@ def _curves(same: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
     """Give the rows that differ in the number of micro-batches alone, where there are several."""
 
     def label(row: Row) -> str:
-        return re.sub(r"-m\d+", "", f"b{row.case.batch} {row.case.way}")
+        return re.sub(r"-m\d+", "", f"b{row.case.batch} {row.case.layout}")
 
     for name, group in groupby(sorted(same, key=label), key=label):
         curve = sorted(group, key=lambda row: row.case.micro_batches)

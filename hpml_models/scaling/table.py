@@ -7,7 +7,7 @@ from statistics import mean, median
 from typing import Any, NamedTuple
 
 from hpml_models.cases import registry
-from hpml_models.types import Case, Held
+from hpml_models.types import Case, ModelBytes
 
 
 class Column(NamedTuple):
@@ -59,18 +59,18 @@ class Row:
         return self.case.batch / self.step_ns * 1e9
 
     @property
-    def held(self) -> Held | None:
+    def model_bytes(self) -> ModelBytes | None:
         """Parameters and optimizer state on the rank that holds most, if it was read back."""
         kinds = [self.by_rank(f"{kind}_bytes") for kind in ("parameter", "optimizer")]
         most = max(zip(*kinds, strict=True), key=sum, default=None)
-        return Held(parameter_bytes=most[0], optimizer_bytes=most[1]) if most else None
+        return ModelBytes(parameter_bytes=most[0], optimizer_bytes=most[1]) if most else None
 
     def by_rank(self, fact: str) -> list[Any]:
         """Return a fact for each rank, none if it was not read back: equal facts stand once."""
-        found = self.effective.get(fact)
-        if found is None:
+        values = self.effective.get(fact)
+        if values is None:
             return []
-        return found if isinstance(found, list) else [found] * self.case.device_count
+        return values if isinstance(values, list) else [values] * self.case.device_count
 
 
 def lines(rows: Sequence[Row]) -> Iterator[str]:
@@ -87,13 +87,13 @@ def lines(rows: Sequence[Row]) -> Iterator[str]:
         yield f"{'':{width}}" + "".join(f"{heading:>11}" for heading, *_ in COLUMNS.values())
         for row in same:
             note = "  oversubscribed" if row.effective.get("oversubscribed") else ""
-            found = figures(row, rows)
-            cells = "".join(f"{one.cell(found[name]):>11}" for name, one in COLUMNS.items())
+            by_name = figures(row, rows)
+            cells = "".join(f"{one.cell(by_name[name]):>11}" for name, one in COLUMNS.items())
             yield f"{_label(row.case):{width}}{cells}{note}"
 
 
 def _label(case: Case) -> str:
-    return f"b{case.batch} {case.way}"
+    return f"b{case.batch} {case.layout}"
 
 
 def place(row: Row) -> tuple[Any, ...]:
@@ -129,9 +129,9 @@ def figures(row: Row, rows: Sequence[Row]) -> dict[str, float | None]:
     single = _single(row, rows, row.case.batch)
     part = _single(row, rows, row.case.batch / row.case.device_count)
     speedup = row.items_per_s / single.items_per_s if single else None
-    held, alone = row.held, single.held if single else None
+    here, alone = row.model_bytes, single.model_bytes if single else None
     strategy = registry.strategies()[row.case.strategy]
-    held_ideal = strategy.held_in_theory(row.case, alone) if alone else None
+    held_ideal = strategy.model_bytes_in_theory(row.case, alone) if alone else None
     sent = row.by_rank("sent_bytes")
     bubble_ideal = row.effective.get("bubble_in_theory")
     return {
@@ -142,11 +142,11 @@ def figures(row: Row, rows: Sequence[Row]) -> dict[str, float | None]:
         "strong": speedup and speedup / row.case.device_count,
         "weak": part.step_ns / row.step_ns if part else None,
         "skew": row.effective["skew_ns"] / row.step_ns if "skew_ns" in row.effective else None,
-        "held_bytes": held.total_bytes if held else None,
-        "held_share": held.total_bytes / alone.total_bytes if held and alone else None,
+        "held_bytes": here.total_bytes if here else None,
+        "held_share": here.total_bytes / alone.total_bytes if here and alone else None,
         "held_ideal": held_ideal / alone.total_bytes if held_ideal and alone else None,
         "sent_bytes": max((sum(one.values()) for one in sent), default=None),
-        "sent_ideal_bytes": strategy.sent_in_theory(row.case, alone) if alone else None,
+        "sent_ideal_bytes": strategy.traffic_in_theory(row.case, alone) if alone else None,
         "bubble": _mean(row.by_rank("bubble")),
         "bubble_ideal": bubble_ideal,
         "utilisation": _mean(row.by_rank("utilisation")),

@@ -6,7 +6,7 @@ Kept because the experiments that this suite replaces used it; torch itself advi
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from hpml_models.training.micro_batches import why_not_shared
+from hpml_models.training.micro_batches import why_not_split
 from hpml_models.training.trainer import EagerTrainer
 from hpml_models.types import Case, Incorrect, ModelSpec, Rank, Strategy, Task, Trainer
 
@@ -42,7 +42,7 @@ class DataParallel(Strategy):
             return "nn.DataParallel runs the plain module on a CPU: it would be single"
         if case.nodes:
             return "nn.DataParallel is one process: ranks that a launcher has placed are several"
-        return why_not_shared(case.batch, case.device_count, case.micro_batches)
+        return why_not_split(case.batch, case.device_count, case.micro_batches)
 
     def prepare(self, task: Task) -> Trainer:
         """Wrap the module."""

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
-from hpml_models.training.evidence import held, spread_over_ranks
-from hpml_models.training.micro_batches import why_not_shared
+from hpml_models.training.evidence import spread_over_ranks, world_facts
+from hpml_models.training.micro_batches import why_not_split
 from hpml_models.training.trainer import EagerTrainer
-from hpml_models.types import Case, Held, Incorrect, ModelSpec, Rank, Strategy, Task, Trainer
+from hpml_models.types import Case, Incorrect, ModelBytes, ModelSpec, Rank, Strategy, Task, Trainer
 
 
 class DdpTrainer(EagerTrainer):
@@ -38,7 +38,7 @@ class Ddp(Strategy):
 
     def why_not(self, spec: ModelSpec, case: Case) -> str | None:  # noqa: ARG002  fits every model
         """Refuse only a batch that leaves a rank without work."""
-        return why_not_shared(case.batch, case.device_count, case.micro_batches)
+        return why_not_split(case.batch, case.device_count, case.micro_batches)
 
     def prepare(self, task: Task) -> Trainer:
         """Replicate the module on every rank."""
@@ -48,7 +48,7 @@ class Ddp(Strategy):
         """Check that the gradients were averaged: once, and replicas are still the same."""
         replica = cast("DdpTrainer", trainer)
         facts = {
-            **held(replica.task.module.parameters(), replica.state),
+            **world_facts(replica.task.module.parameters(), replica.state),
             "wrapper": type(replica.module).__name__,
             "replicas_differ_by": spread_over_ranks(replica.task.module.parameters()),
         }
@@ -59,7 +59,7 @@ class Ddp(Strategy):
             raise Incorrect(f"{self.name} reduced {sent} bytes a step, not {gradients}")
         return facts
 
-    def sent_in_theory(self, case: Case, single: Held) -> float | None:  # noqa: ARG002
+    def traffic_in_theory(self, case: Case, single: ModelBytes) -> float | None:  # noqa: ARG002
         """Count each gradient once, however many micro-batches it is the sum of."""
         return single.parameter_bytes
 

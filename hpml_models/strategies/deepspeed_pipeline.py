@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from hpml_models.pipelines.cuts import whole_or_halves, why_not_stages
 from hpml_models.training.deepspeed_setup import why_not_deepspeed
-from hpml_models.types import Case, Held, ModelSpec, Rank, Strategy, Task, Trainer
+from hpml_models.types import Case, ModelBytes, ModelSpec, Rank, Strategy, Task, Trainer
 
 if TYPE_CHECKING:
     from hpml_models.pipelines.deepspeed_engine import DeepSpeedPipelineTrainer
@@ -38,7 +38,7 @@ class DeepSpeedPipeline(Strategy):
         """Ask the engine."""
         return cast("DeepSpeedPipelineTrainer", trainer).proof(rank, traffic)
 
-    def held_in_theory(self, case: Case, single: Held) -> float | None:
+    def model_bytes_in_theory(self, case: Case, single: ModelBytes) -> float | None:
         """Count one of as many equal stages as a replica has."""
         return single.total_bytes / case.stages
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from hpml_models.precision import autocast
 from hpml_models.training.deepspeed_setup import initialize, why_not_deepspeed
-from hpml_models.training.evidence import held_bytes, total_over_ranks
-from hpml_models.training.micro_batches import share_of, why_not_shared
+from hpml_models.training.evidence import model_bytes, total_over_ranks
+from hpml_models.training.micro_batches import split_for_rank, why_not_split
 from hpml_models.types import (
     Batch,
     Case,
-    Held,
     Incorrect,
+    MicroBatch,
+    ModelBytes,
     ModelSpec,
-    Part,
     Rank,
     Snapshot,
     Strategy,
@@ -52,25 +52,27 @@ class DeepSpeedZeroTrainer:
             },
         )
 
-    def share(self, batch: Batch) -> list[Part]:
+    def split(self, batch: Batch) -> list[MicroBatch]:
         """Cut this rank's micro-batches out."""
-        return share_of(self._task, batch, self._task.rank.world_size)
+        return split_for_rank(self._task, batch, self._task.rank.world_size)
 
-    def samples(self, parts: list[Part]) -> int:
+    def samples(self, micro_batches: list[MicroBatch]) -> int:
         """Count all: no other rank has the same."""
-        return sum(len(part.batch) for part in parts)
+        return sum(len(micro_batch.batch) for micro_batch in micro_batches)
 
-    def step(self, parts: list[Part]) -> "Tensor":
+    def step(self, micro_batches: list[MicroBatch]) -> "Tensor":
         """Do one step: the engine averages over ranks and micro-batches, weights make it a sum."""
-        scale = self._task.rank.world_size * len(parts)
-        return sum(self._accumulate(part, scale) for part in parts)  # type: ignore[return-value]  # tensors add up to one
+        scale = self._task.rank.world_size * len(micro_batches)
+        return sum(self._accumulate(micro_batch, scale) for micro_batch in micro_batches)  # type: ignore[return-value]  # tensors add up to one
 
-    def _accumulate(self, part: Part, scale: int) -> "Tensor":
+    def _accumulate(self, micro_batch: MicroBatch, scale: int) -> "Tensor":
         with autocast(self._task.precision, self._task.rank.device):
-            loss = self._task.spec.loss(self.engine(part.batch.inputs), part.batch.targets)
-        self.engine.backward(loss * (part.weight * scale))
+            loss = self._task.spec.loss(
+                self.engine(micro_batch.batch.inputs), micro_batch.batch.targets
+            )
+        self.engine.backward(loss * (micro_batch.weight * scale))
         self.engine.step()  # acts once all micro-batches have been through
-        return loss.detach() * part.weight
+        return loss.detach() * micro_batch.weight
 
     def snapshot(self) -> Snapshot:
         """Gather the engine's own float32 copies; gradients are gone once it has stepped."""
@@ -91,15 +93,19 @@ class DeepSpeedZeroTrainer:
         state = next(iter(self.engine.optimizer.optimizer.state.values()))
         return [key for key, value in state.items() if getattr(value, "ndim", 0) > 0]
 
-    def held_bytes(self) -> dict[str, int]:
+    def bytes_on_rank(self) -> dict[str, int]:
         """Count what this rank keeps: of parameters, and of the optimizer with its float32 copy."""
         state = self.engine.optimizer.optimizer.state
         shards = [  # stage 3 leaves a parameter's shard there
             getattr(value, "ds_tensor", value) for value in self._task.module.parameters()
         ]
-        held = held_bytes(shards, state)
+        counted = model_bytes(shards, state)
         copies = sum(key.nbytes for key in state)
-        return {**held, "optimizer_bytes": held["optimizer_bytes"] + copies, "copy_bytes": copies}
+        return {
+            **counted,
+            "optimizer_bytes": counted["optimizer_bytes"] + copies,
+            "copy_bytes": copies,
+        }
 
 
 class DeepSpeedZero(Strategy):
@@ -110,7 +116,7 @@ class DeepSpeedZero(Strategy):
 
     def why_not(self, spec: ModelSpec, case: Case) -> str | None:  # noqa: ARG002  fits every model
         """Refuse only where DeepSpeed is missing or a rank would be without work."""
-        return why_not_deepspeed(case.device) or why_not_shared(
+        return why_not_deepspeed(case.device) or why_not_split(
             case.batch, case.device_count, case.micro_batches
         )
 
@@ -124,7 +130,7 @@ class DeepSpeedZero(Strategy):
         facts = {
             "world_size": trainer.engine.world_size,
             "zero_stage": trainer.engine.zero_optimization_stage(),
-            **trainer.held_bytes(),
+            **trainer.bytes_on_rank(),
         }
         if (facts["world_size"], facts["zero_stage"]) != (rank.world_size, trainer.stage):
             raise Incorrect(f"deepspeed_zero did not take effect: {facts}")
@@ -133,13 +139,13 @@ class DeepSpeedZero(Strategy):
             raise Incorrect("deepspeed_zero did not take effect: its ranks exchanged nothing")
         return facts
 
-    def held_in_theory(self, case: Case, single: Held) -> float | None:
+    def model_bytes_in_theory(self, case: Case, single: ModelBytes) -> float | None:
         """Count a shard of the state and its copy of the parameters, in stage 3 of these, too."""
         state = single.total_bytes / case.device_count
-        parts = case.device_count if case.variant == "zero3" else 1
-        return state + single.parameter_bytes / parts
+        micro_batches = case.device_count if case.variant == "zero3" else 1
+        return state + single.parameter_bytes / micro_batches
 
-    def sent_in_theory(self, case: Case, single: Held) -> float | None:
+    def traffic_in_theory(self, case: Case, single: ModelBytes) -> float | None:
         """Count gradients and shards: once, or for each micro-batch; of autocast say nothing.
 
         There the engine sends gradients of linear and convolutional layers in autocast's type and

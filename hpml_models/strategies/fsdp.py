@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
-from hpml_models.training.evidence import held, total_over_ranks
-from hpml_models.training.micro_batches import why_not_shared
+from hpml_models.training.evidence import total_over_ranks, world_facts
+from hpml_models.training.micro_batches import why_not_split
 from hpml_models.training.trainer import EagerTrainer
-from hpml_models.types import Case, Held, Incorrect, ModelSpec, Rank, Strategy, Task, Trainer
+from hpml_models.types import Case, Incorrect, ModelBytes, ModelSpec, Rank, Strategy, Task, Trainer
 from hpml_models.worlds.meshes import mesh_of
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def blocks(task: Task) -> "list[nn.Module]":
     Tensors that several links share are left to the root, which gathers them once.
     """
     own = set(task.module.modules())
-    links = task.spec.chain(task.module) if task.spec.chain else []
+    links = task.spec.pipeline_layers(task.module) if task.spec.pipeline_layers else []
     holders: dict[int, int] = {}
     for link in links:
         for parameter in link.parameters():
@@ -64,7 +64,7 @@ class Fsdp(Strategy):
 
     def why_not(self, spec: ModelSpec, case: Case) -> str | None:  # noqa: ARG002  fits every model
         """Refuse only a batch that leaves a rank without work."""
-        return why_not_shared(case.batch, case.device_count, case.micro_batches)
+        return why_not_split(case.batch, case.device_count, case.micro_batches)
 
     def prepare(self, task: Task) -> Trainer:
         """Shard the module on every rank."""
@@ -74,7 +74,7 @@ class Fsdp(Strategy):
         """Check that each rank holds a part, and that parts were gathered and scattered."""
         replica = cast("FsdpTrainer", trainer)
         whole = sum(parameter.nbytes for parameter in replica.module.parameters())
-        facts = held(replica.module.parameters(), replica.state)
+        facts = world_facts(replica.module.parameters(), replica.state)
         everywhere = total_over_ranks(facts["parameter_bytes"])
         moved = {name: sent for name, sent in traffic.items() if sent}
         gathers = sum(sent for name, sent in moved.items() if "gather" in name)
@@ -86,11 +86,11 @@ class Fsdp(Strategy):
             )
         return {**facts, "parameter_bytes_of_all_ranks": everywhere}
 
-    def held_in_theory(self, case: Case, single: Held) -> float | None:
+    def model_bytes_in_theory(self, case: Case, single: ModelBytes) -> float | None:
         """Count an equal shard of everything."""
         return single.total_bytes / case.device_count
 
-    def sent_in_theory(self, case: Case, single: Held) -> float | None:
+    def traffic_in_theory(self, case: Case, single: ModelBytes) -> float | None:
         """Count a shard for each pass of each micro-batch, and all gradients once."""
         shard = single.parameter_bytes / case.device_count
         return 2 * shard * case.micro_batches + single.parameter_bytes

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from hpml_models.pipelines.cuts import why_not_cut
-from hpml_models.types import Case, Held, ModelSpec, Rank, Strategy, Task, Trainer
+from hpml_models.types import Case, ModelBytes, ModelSpec, Rank, Strategy, Task, Trainer
 
 if TYPE_CHECKING:
     from hpml_models.pipelines.torch_engine import PipelineTrainer
@@ -39,7 +39,7 @@ class ModelParallel(Strategy):
         """Check that each rank holds its own stage, and hands on what it computes."""
         return cast("PipelineTrainer", trainer).proof(rank, traffic)
 
-    def held_in_theory(self, case: Case, single: Held) -> float | None:
+    def model_bytes_in_theory(self, case: Case, single: ModelBytes) -> float | None:
         """Count one of as many equal stages as a replica has."""
         return single.total_bytes / case.stages
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from hpml_models.pipelines.cuts import whole_or_halves, why_not_stages
-from hpml_models.types import Case, Held, ModelSpec, Rank, Strategy, Task, Trainer
+from hpml_models.types import Case, ModelBytes, ModelSpec, Rank, Strategy, Task, Trainer
 
 if TYPE_CHECKING:
     from hpml_models.pipelines.torch_engine import PipelineTrainer
@@ -58,7 +58,7 @@ class Pipeline(Strategy):
         """Check that each rank holds its own stages, and that all micro-batches ran."""
         return cast("PipelineTrainer", trainer).proof(rank, traffic)
 
-    def held_in_theory(self, case: Case, single: Held) -> float | None:
+    def model_bytes_in_theory(self, case: Case, single: ModelBytes) -> float | None:
         """Count one of as many equal stages as a replica has."""
         return single.total_bytes / case.stages
 

@@ -7,10 +7,20 @@ the second by rows, and one all-reduce follows each pair. Every rank sees the wh
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from hpml_models.training.evidence import held
-from hpml_models.training.micro_batches import why_not_shared
+from hpml_models.training.evidence import world_facts
+from hpml_models.training.micro_batches import why_not_split
 from hpml_models.training.trainer import EagerTrainer
-from hpml_models.types import Case, Held, Incorrect, ModelSpec, Part, Rank, Strategy, Task, Trainer
+from hpml_models.types import (
+    Case,
+    Incorrect,
+    MicroBatch,
+    ModelBytes,
+    ModelSpec,
+    Rank,
+    Strategy,
+    Task,
+    Trainer,
+)
 from hpml_models.worlds.meshes import mesh_of
 
 if TYPE_CHECKING:
@@ -48,13 +58,13 @@ class TensorParallelTrainer(EagerTrainer):
             one for one in everything if one not in cut
         ]
 
-    def samples(self, parts: list[Part]) -> int:
+    def samples(self, micro_batches: list[MicroBatch]) -> int:
         """Count the batch on one rank: all have the same."""
-        return super().samples(parts) if self.task.rank.index == 0 else 0
+        return super().samples(micro_batches) if self.task.rank.index == 0 else 0
 
-    def step(self, parts: list[Part]) -> "Tensor":
+    def step(self, micro_batches: list[MicroBatch]) -> "Tensor":
         """Return an equal part of the loss, which every rank has computed whole."""
-        return super().step(parts) / self._size
+        return super().step(micro_batches) / self._size
 
     def clip(self, largest_norm: float) -> None:
         """Take the norm over shards and whole tensors, then scale each kind."""
@@ -85,7 +95,7 @@ class TensorParallel(Strategy):
         heads = spec.presets[case.preset].options["heads"]
         if heads % case.device_count:
             return f"{case.device_count} ranks do not divide {heads} heads"
-        return why_not_shared(case.batch, 1, case.micro_batches)
+        return why_not_split(case.batch, 1, case.micro_batches)
 
     def prepare(self, task: Task) -> Trainer:
         """Cut the module over the ranks."""
@@ -94,7 +104,7 @@ class TensorParallel(Strategy):
     def proof(self, trainer: Trainer, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
         """Check that matrices are cut, and that ranks summed what their shards gave."""
         parallel = cast("TensorParallelTrainer", trainer)
-        facts = held(parallel.task.module.parameters(), parallel.state)
+        facts = world_facts(parallel.task.module.parameters(), parallel.state)
         cut, whole = parallel.groups()
         total = sum(parameter.nbytes for parameter in [*cut, *whole])
         mine = facts["parameter_bytes"]
@@ -106,7 +116,7 @@ class TensorParallel(Strategy):
             )
         return {**facts, "matrices_cut": len(cut), "parameter_bytes_of_model": total}
 
-    def held_in_theory(self, case: Case, single: Held) -> float | None:  # noqa: ARG002
+    def model_bytes_in_theory(self, case: Case, single: ModelBytes) -> float | None:  # noqa: ARG002
         """Say nothing: numbers alone do not tell what the model's plan cuts."""
         return None
 

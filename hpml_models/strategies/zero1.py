@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from hpml_models.strategies.ddp import Ddp, DdpTrainer
 from hpml_models.training.evidence import total_over_ranks
-from hpml_models.types import Case, Held, Incorrect, Rank, Task, Trainer
+from hpml_models.types import Case, Incorrect, ModelBytes, Rank, Task, Trainer
 
 
 class Zero1Trainer(DdpTrainer):
@@ -51,11 +51,11 @@ class Zero1(Ddp):
         whole = total_over_ranks(facts["optimizer_bytes"])
         return {**facts, "optimizer_bytes_of_all_ranks": whole}
 
-    def held_in_theory(self, case: Case, single: Held) -> float | None:
+    def model_bytes_in_theory(self, case: Case, single: ModelBytes) -> float | None:
         """Count all parameters, and the optimizer's state of one part of them."""
         return single.parameter_bytes + single.optimizer_bytes / case.device_count
 
-    def sent_in_theory(self, case: Case, single: Held) -> float | None:  # noqa: ARG002
+    def traffic_in_theory(self, case: Case, single: ModelBytes) -> float | None:  # noqa: ARG002
         """Count each gradient once, then each parameter: one rank broadcasts it, all call."""
         return 2 * single.parameter_bytes
 

@@ -10,18 +10,18 @@ if TYPE_CHECKING:
 State = Mapping[Any, Mapping[str, Any]]  # what an optimizer keeps of each parameter
 
 
-def held(parameters: "Iterable[nn.Parameter]", state: State) -> dict[str, Any]:
+def world_facts(parameters: "Iterable[nn.Parameter]", state: State) -> dict[str, Any]:
     """Count the world's ranks, and the bytes of parameters and optimizer state on this one."""
     import torch.distributed as dist
 
     return {
         "world_size": dist.get_world_size(),
         "backend": dist.get_backend(),
-        **held_bytes(parameters, state),
+        **model_bytes(parameters, state),
     }
 
 
-def held_bytes(parameters: "Iterable[nn.Parameter]", state: State) -> dict[str, int]:
+def model_bytes(parameters: "Iterable[nn.Parameter]", state: State) -> dict[str, int]:
     """Count the bytes of parameters and optimizer state in this process."""
     return {
         "parameter_bytes": sum(local(parameter).nbytes for parameter in parameters),

@@ -1,8 +1,8 @@
-"""Cutting a global batch into what each rank works on, part by part."""
+"""Cutting a global batch into what each rank works on, micro-batch by micro-batch."""
 
 from typing import TYPE_CHECKING
 
-from hpml_models.types import Batch, Part, Task
+from hpml_models.types import Batch, MicroBatch, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -10,38 +10,38 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def micro_batches(
+def split_batch(
     batch: Batch,
-    terms: "Callable[[Tensor], int]",
+    loss_count: "Callable[[Tensor], int]",
     *,
     replica: int = 0,
     replicas: int = 1,
     count: int = 1,
-) -> list[Part]:
+) -> list[MicroBatch]:
     """Cut a replica's micro-batches out of a global batch: sizes at most one apart at each cut.
 
     Raises ValueError if there are fewer samples than micro-batches in all.
     """
-    if reason := why_not_shared(len(batch), replicas, count):
+    if reason := why_not_split(len(batch), replicas, count):
         raise ValueError(reason)
     own = [tensor.tensor_split(replicas)[replica] for tensor in batch]
-    whole = terms(batch.targets)
+    whole = loss_count(batch.targets)
     cut = zip(*(tensor.tensor_split(count) for tensor in own), strict=True)
-    return [Part(Batch(*part), weight=terms(part[1]) / whole) for part in cut]
+    return [MicroBatch(Batch(*one), weight=loss_count(one[1]) / whole) for one in cut]
 
 
-def share_of(task: Task, batch: Batch, replicas: int) -> list[Part]:
+def split_for_rank(task: Task, batch: Batch, replicas: int) -> list[MicroBatch]:
     """Cut the task's micro-batches out, where neighbouring ranks hold neighbouring replicas."""
-    return micro_batches(
+    return split_batch(
         batch,
-        task.spec.terms,
+        task.spec.loss_count,
         replica=task.rank.index % replicas,
         replicas=replicas,
         count=task.micro_batches,
     )
 
 
-def why_not_shared(batch: int, replicas: int, count: int) -> str | None:
+def why_not_split(batch: int, replicas: int, count: int) -> str | None:
     """Return why a batch cannot be cut so, None if it can."""
     if batch < replicas * count:
         return f"batch {batch} is smaller than {replicas} replicas x {count} micro-batches"

@@ -5,8 +5,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 from hpml_models.precision import autocast
-from hpml_models.training.micro_batches import share_of
-from hpml_models.types import Batch, Part, Snapshot, Task
+from hpml_models.training.micro_batches import split_for_rank
+from hpml_models.types import Batch, MicroBatch, Snapshot, Task
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -31,21 +31,21 @@ class EagerTrainer:
         """Return what steps: the task's own optimizer."""
         return self.task.spec.optimizer(self.task.module.parameters())
 
-    def share(self, batch: Batch) -> list[Part]:
+    def split(self, batch: Batch) -> list[MicroBatch]:
         """Cut this replica's micro-batches out."""
-        return share_of(self.task, batch, self.replicas)
+        return split_for_rank(self.task, batch, self.replicas)
 
-    def samples(self, parts: list[Part]) -> int:
+    def samples(self, micro_batches: list[MicroBatch]) -> int:
         """Count all: no other rank has the same."""
-        return sum(len(part.batch) for part in parts)
+        return sum(len(micro_batch.batch) for micro_batch in micro_batches)
 
-    def step(self, parts: list[Part]) -> "Tensor":
-        """Do one optimisation step; gradients meet those of other replicas in the last part."""
+    def step(self, micro_batches: list[MicroBatch]) -> "Tensor":
+        """Do one optimisation step; gradients meet those of other replicas in the last one."""
         self.optimizer.zero_grad(set_to_none=True)
         total: Tensor | None = None
-        for number, part in enumerate(parts, start=1):
-            with self.accumulating(is_last=number == len(parts)):
-                term = self.accumulate(part)
+        for number, micro_batch in enumerate(micro_batches, start=1):
+            with self.accumulating(is_last=number == len(micro_batches)):
+                term = self.accumulate(micro_batch)
             total = term if total is None else total + term
         assert total is not None  # noqa: S101  a share has at least one part
         if self.task.clip_norm is not None:
@@ -53,12 +53,14 @@ class EagerTrainer:
         self.optimizer.step()
         return total
 
-    def accumulate(self, part: Part) -> "Tensor":
-        """Add a part's gradients to those that there are; the backward pass is outside autocast."""
+    def accumulate(self, micro_batch: MicroBatch) -> "Tensor":
+        """Add a micro-batch's gradients up; the backward pass is outside autocast."""
         with autocast(self.task.precision, self.task.rank.device):
-            loss = self.task.spec.loss(self.module(part.batch.inputs), part.batch.targets)
-        (loss * (part.weight * self.replicas)).backward()
-        return loss.detach() * part.weight
+            loss = self.task.spec.loss(
+                self.module(micro_batch.batch.inputs), micro_batch.batch.targets
+            )
+        (loss * (micro_batch.weight * self.replicas)).backward()
+        return loss.detach() * micro_batch.weight
 
     def accumulating(self, *, is_last: bool) -> AbstractContextManager[object]:  # noqa: ARG002
         """Return what one part runs in; replicas may keep still until the last."""

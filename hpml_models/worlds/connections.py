@@ -15,7 +15,7 @@ GREETING_S = 5.0  # how long a caller may take to give the token
 LONGEST_TOKEN = 256  # bytes
 
 
-class Line(NamedTuple):
+class IncomingConnection(NamedTuple):
     """A connection, and the address that it came from."""
 
     connection: Connection
@@ -35,27 +35,27 @@ def port_of(server: socket.socket) -> int:
     return port
 
 
-def dial(address: str, port: int, token: str, timeout_s: float = LOST_S) -> Connection:
+def connect(address: str, port: int, token: str, timeout_s: float = LOST_S) -> Connection:
     """Call whoever listens there; raises OSError if nobody does."""
-    line = _line(socket.create_connection((address, port), timeout=timeout_s))
-    line.send_bytes(token.encode())
-    return line
+    connection = _kept_alive(socket.create_connection((address, port), timeout=timeout_s))
+    connection.send_bytes(token.encode())
+    return connection
 
 
-def answer(server: socket.socket, token: str) -> Line | None:
+def accept(server: socket.socket, token: str) -> IncomingConnection | None:
     """Take one call; None if the caller does not know the token. Times out like ``accept``."""
     accepted, (address, *_) = server.accept()
-    line = _line(accepted)
+    connection = _kept_alive(accepted)
     with suppress(EOFError, OSError):
-        if line.poll(GREETING_S) and hmac.compare_digest(
-            line.recv_bytes(LONGEST_TOKEN), token.encode()
+        if connection.poll(GREETING_S) and hmac.compare_digest(
+            connection.recv_bytes(LONGEST_TOKEN), token.encode()
         ):
-            return Line(line, address)
-    line.close()
+            return IncomingConnection(connection, address)
+    connection.close()
     return None
 
 
-def _line(opened: socket.socket) -> Connection:
+def _kept_alive(opened: socket.socket) -> Connection:
     opened.settimeout(None)
     ask_after_s, tries = LOST_S // 4, 3
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -1,9 +1,9 @@
 """What a launcher (torchrun, say) tells the processes that it starts, and how these meet.
 
 Rank 0 leads: it alone runs and reports the tests. The others follow: they start a part for each
-world that rank 0 wants (:mod:`hpml_models.worlds.placed`), and end when, and as, rank 0 does. Between
-rank 0 and each of them a connection stands for the whole run, by which either knows of the other's
-end.
+world that rank 0 asks for (:mod:`hpml_models.worlds.placed`), and end when, and as, rank 0 does.
+Between rank 0 and each of them a connection stands for the whole run, by which either knows of the
+other's end.
 """
 
 import json
@@ -23,9 +23,9 @@ from datetime import timedelta
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
-from hpml_models.worlds.connections import Line, answer, dial, listen, port_of
+from hpml_models.worlds.connections import IncomingConnection, accept, connect, listen, port_of
 from hpml_models.worlds.local import STOP_S
-from hpml_models.worlds.placed import Place, Places, serve_part
+from hpml_models.worlds.placed import RankHost, RankHosts, serve_part
 from hpml_models.worlds.rank_process import START_S
 
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
@@ -37,7 +37,7 @@ class LauncherError(RuntimeError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Launched:
+class LaunchedRank:
     """What a launcher has told this process."""
 
     rank: int
@@ -55,17 +55,17 @@ class Ending(NamedTuple):
     reason: str
 
 
-def launched(environment: Mapping[str, str]) -> Launched | None:
+def launched_rank(environment: Mapping[str, str]) -> LaunchedRank | None:
     """Read what a launcher has told; None if there is none, or it started one process only.
 
     Raises :class:`LauncherError` if a variable is missing or means nothing.
     """
-    given = [name for name in NAMES if name in environment]
-    if not given:
+    present = [name for name in NAMES if name in environment]
+    if not present:
         return None
     if missing := [name for name in NAMES if name not in environment]:
         raise LauncherError(
-            f"{', '.join(given)} set but not {', '.join(missing)}: a launcher such as torchrun "
+            f"{', '.join(present)} set but not {', '.join(missing)}: a launcher such as torchrun "
             "sets them all; without one unset them"
         )
     numbers = {name: _number(name, environment[name]) for name in NAMES if name != "MASTER_ADDR"}
@@ -77,7 +77,7 @@ def launched(environment: Mapping[str, str]) -> Launched | None:
         raise LauncherError(f"MASTER_PORT {numbers['MASTER_PORT']} is no port")
     if numbers["WORLD_SIZE"] == 1:
         return None
-    return Launched(
+    return LaunchedRank(
         rank=numbers["RANK"],
         world_size=numbers["WORLD_SIZE"],
         local_rank=numbers["LOCAL_RANK"],
@@ -96,41 +96,43 @@ def _number(name: str, text: str) -> int:
 class Leader:
     """Rank 0's connections to all others."""
 
-    def __init__(self, told: Launched, timeout_s: float = START_S) -> None:
+    def __init__(self, launched: LaunchedRank, timeout_s: float = START_S) -> None:
         """Meet the others and publish where they are.
 
         Raises :class:`LauncherError` if they do not come within ``timeout_s``.
         """
-        self._store = _store(told, timeout_s)  # rank 0 may be the one that holds it
+        self._store = _store(launched, timeout_s)  # rank 0 may be the one that holds it
         token = secrets.token_hex(32)
-        own = _place(told)
-        self._lines: dict[int, Connection] = {}
-        self.places = {0: own}
+        own = _rank_host(launched)
+        self._connections: dict[int, Connection] = {}
+        self.rank_hosts = {0: own}
         with listen() as server:
-            self._store.set(_key(told), json.dumps([own.host, port_of(server), token]))
+            self._store.set(_key(launched), json.dumps([own.host, port_of(server), token]))
             deadline = time.monotonic() + timeout_s
-            while len(self.places) < told.world_size:
+            while len(self.rank_hosts) < launched.world_size:
                 server.settimeout(max(0.01, deadline - time.monotonic()))
-                self._admit(_next_line(server, token, self._absent(told), timeout_s))
-        ranks = [self.places[rank] for rank in range(told.world_size)]
-        Places(ranks=ranks, address=told.address, port=told.port, token=token).publish()
+                self._admit(_next_connection(server, token, self._absent(launched), timeout_s))
+        ranks = [self.rank_hosts[rank] for rank in range(launched.world_size)]
+        RankHosts(ranks=ranks, address=launched.address, port=launched.port, token=token).publish()
 
     @property
     def hosts(self) -> list[str]:
         """The machines that the ranks are on, rank 0's first."""
-        return list(dict.fromkeys(place.host for _, place in sorted(self.places.items())))
+        return list(
+            dict.fromkeys(rank_host.host for _, rank_host in sorted(self.rank_hosts.items()))
+        )
 
     @property
     def machines(self) -> list[str]:
         """Say of every other rank what it runs on, and which of them are on one machine."""
-        others = [place for rank, place in sorted(self.places.items()) if rank]
-        return [f"{self.hosts.index(place.host)}: {place.machine}" for place in others]
+        others = [rank_host for rank, rank_host in sorted(self.rank_hosts.items()) if rank]
+        return [f"{self.hosts.index(rank_host.host)}: {rank_host.machine}" for rank_host in others]
 
     def loss(self) -> str | None:
         """Return which ranks are gone, None if none is: they say nothing while all is well."""
-        ended = wait(list(self._lines.values()), 0)
-        gone = [rank for rank, line in self._lines.items() if line in ended]
-        names = ", ".join(f"rank {rank} on {self.places[rank].host}" for rank in gone)
+        ended = wait(list(self._connections.values()), 0)
+        gone = [rank for rank, connection in self._connections.items() if connection in ended]
+        names = ", ".join(f"rank {rank} on {self.rank_hosts[rank].host}" for rank in gone)
         return (
             f"{names} is lost: its process ended, or its host cannot be reached" if gone else None
         )
@@ -138,49 +140,53 @@ class Leader:
     def end(self, ending: Ending) -> None:
         """Let the others end in the same way, and wait a little until they have."""
         deadline = time.monotonic() + 2 * STOP_S
-        for line in self._lines.values():
+        for connection in self._connections.values():
             with suppress(OSError):
-                line.send(ending)
-        for line in self._lines.values():
+                connection.send(ending)
+        for connection in self._connections.values():
             with suppress(EOFError, OSError):
-                line.poll(max(0.0, deadline - time.monotonic()))
-            line.close()
+                connection.poll(max(0.0, deadline - time.monotonic()))
+            connection.close()
 
-    def _absent(self, told: Launched) -> str:
-        return ", ".join(str(rank) for rank in range(told.world_size) if rank not in self.places)
+    def _absent(self, launched: LaunchedRank) -> str:
+        return ", ".join(
+            str(rank) for rank in range(launched.world_size) if rank not in self.rank_hosts
+        )
 
-    def _admit(self, line: Line | None) -> None:
-        if line is None:
+    def _admit(self, incoming: IncomingConnection | None) -> None:
+        if incoming is None:
             return
         with suppress(EOFError, OSError):
-            place: Place = line.connection.recv()
-            self.places[place.rank] = replace(place, address=line.address)
-            self._lines[place.rank] = line.connection
+            rank_host: RankHost = incoming.connection.recv()
+            self.rank_hosts[rank_host.rank] = replace(rank_host, address=incoming.address)
+            self._connections[rank_host.rank] = incoming.connection
 
 
-def _next_line(server: socket.socket, token: str, absent: str, timeout_s: float) -> Line | None:
+def _next_connection(
+    server: socket.socket, token: str, absent: str, timeout_s: float
+) -> IncomingConnection | None:
     try:
-        return answer(server, token)
+        return accept(server, token)
     except TimeoutError:
         raise LauncherError(
             f"rank {absent} did not come within {timeout_s:g} s: what it wrote says why"
         ) from None
 
 
-def follow(told: Launched, machine: str, timeout_s: float = START_S) -> Ending:
+def follow(launched: LaunchedRank, machine: str, timeout_s: float = START_S) -> Ending:
     """Start parts for rank 0's worlds until it ends; return how it did.
 
     ``machine`` names the hardware and software here. Raises :class:`LauncherError` if rank 0 does
     not come within ``timeout_s``, or is lost.
     """
-    leader, port, token = _found(told, timeout_s)
-    with listen() as server, dial(told.address, port, token) as line, _no_parts_left():
-        line.send(_place(told, port=port_of(server), machine=machine))
-        while line not in wait([line, server]):
-            if caller := answer(server, token):
+    leader, port, token = _found(launched, timeout_s)
+    with listen() as server, connect(launched.address, port, token) as connection, _no_parts_left():
+        connection.send(_rank_host(launched, port=port_of(server), machine=machine))
+        while connection not in wait([connection, server]):
+            if caller := accept(server, token):
                 _start_part(caller.connection)
         try:
-            ending: Ending = line.recv()
+            ending: Ending = connection.recv()
         except (EOFError, OSError):
             raise LauncherError(
                 f"rank 0 on {leader} is lost: its process ended, or its host cannot be reached"
@@ -188,10 +194,10 @@ def follow(told: Launched, machine: str, timeout_s: float = START_S) -> Ending:
         return ending
 
 
-def _place(told: Launched, *, port: int = 0, machine: str = "") -> Place:
-    return Place(
-        rank=told.rank,
-        local_rank=told.local_rank,
+def _rank_host(launched: LaunchedRank, *, port: int = 0, machine: str = "") -> RankHost:
+    return RankHost(
+        rank=launched.rank,
+        local_rank=launched.local_rank,
         host=socket.gethostname(),
         address="",  # rank 0 sees it when it is called
         port=port,
@@ -199,35 +205,35 @@ def _place(told: Launched, *, port: int = 0, machine: str = "") -> Place:
     )
 
 
-def _found(told: Launched, timeout_s: float) -> tuple[str, int, str]:
+def _found(launched: LaunchedRank, timeout_s: float) -> tuple[str, int, str]:
     import torch.distributed as dist
 
-    store = _store(told, timeout_s)
+    store = _store(launched, timeout_s)
     try:
-        host, port, token = json.loads(store.get(_key(told)))
+        host, port, token = json.loads(store.get(_key(launched)))
     except dist.DistError:
         raise LauncherError(f"rank 0 did not come within {timeout_s:g} s") from None
     return host, port, token
 
 
-def _key(told: Launched) -> str:
-    return f"hpml-{told.restarts}"
+def _key(launched: LaunchedRank) -> str:
+    return f"hpml-{launched.restarts}"
 
 
-def _store(told: Launched, timeout_s: float) -> Any:
+def _store(launched: LaunchedRank, timeout_s: float) -> Any:
     """Open the store that the launcher holds; where it holds none, rank 0 does."""
     import torch.distributed as dist
 
-    place = f"port {told.port} of {told.address}"
+    endpoint = f"port {launched.port} of {launched.address}"
     # What listens there may be no store, and torch would wait for its greeting without end.
-    mute = threading.Timer(timeout_s + STOP_S, _give_up, [f"{place} does not answer"])
+    mute = threading.Timer(timeout_s + STOP_S, _give_up, [f"{endpoint} does not answer"])
     mute.start()
     try:
         store, *_ = next(dist.rendezvous("env://", timeout=timedelta(seconds=timeout_s)))
     except dist.DistError as error:
         in_use = "EADDRINUSE" in str(error)
         why = "in use: choose another MASTER_PORT" if in_use else f"no meeting place: {error}"
-        raise LauncherError(f"{place} is {why}") from None
+        raise LauncherError(f"{endpoint} is {why}") from None
     finally:
         mute.cancel()
     return store
@@ -254,13 +260,13 @@ def _no_parts_left() -> Iterator[None]:
             part.kill()
 
 
-def _start_part(line: Connection) -> None:
+def _start_part(connection: Connection) -> None:
     multiprocessing.active_children()  # takes note of those that have ended
-    CONTEXT.Process(target=_part, args=(line,)).start()
-    line.close()
+    CONTEXT.Process(target=_part, args=(connection,)).start()
+    connection.close()
 
 
-def _part(line: Connection) -> None:
+def _part(connection: Connection) -> None:
     """Be a part; leave tidily when the follower is gone or wants it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the follower gets it too, and says so
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -268,7 +274,7 @@ def _part(line: Connection) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="hpml-part-", ignore_cleanup_errors=True) as folder:
             os.environ["TMPDIR"] = tempfile.tempdir = folder
-            serve_part(line)
+            serve_part(connection)
     finally:
         os._exit(0)  # what multiprocessing would tidy up was in that folder
 

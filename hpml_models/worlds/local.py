@@ -49,7 +49,7 @@ class RankError(RuntimeError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seat:
+class RankAddress:
     """A rank that a launcher has placed on a host, and where it meets the ranks on others."""
 
     rank: Rank
@@ -69,10 +69,10 @@ class World:
         device: Device = "cpu",
         timeout_s: float = 240.0,
         *,
-        seat: Seat | None = None,
+        address: RankAddress | None = None,
         owners: Sequence[Connection] = (),
     ) -> None:
-        """Start ``size`` ranks, or the one of a seat, and wait until all have met.
+        """Start ``size`` ranks, or the one at an address, and wait until all have met.
 
         A job may take ``timeout_s`` seconds; a collective in it gives up a little later, and a
         launch of the gate (300 s by default) later still, so that it is the rank that is named.
@@ -80,8 +80,8 @@ class World:
         """
         self._timeout_s = timeout_s
         self._owners = owners
-        self._host = f" on {seat.host}" if seat else ""
-        self._ranks = [seat.rank] if seat else _ranks_here(size, device)
+        self._host = f" on {address.host}" if address else ""
+        self._ranks = [address.rank] if address else _ranks_here(size, device)
         # Unlike mkdtemp's, this folder goes when the owner exits without closing the world.
         self._folder = tempfile.TemporaryDirectory(prefix="hpml-world-", ignore_cleanup_errors=True)
         self._processes: list[Any] = []
@@ -90,7 +90,7 @@ class World:
         context.set_forkserver_preload(PRELOAD)
         try:
             for rank in self._ranks:
-                self._start(context, rank, seat.store if seat else None)
+                self._start(context, rank, address.store if address else None)
             self._collect(START_S)
         except BaseException:
             self.close()
@@ -211,8 +211,8 @@ class World:
         while not stack.endswith(STACK_END) and time.monotonic() < deadline:
             time.sleep(0.01)
             stack = written.read_text(encoding="utf-8")
-        told = stack.removesuffix(STACK_END) or "  it does not tell"
-        return f"rank {number} is here, innermost call first:\n{told}"
+        written_down = stack.removesuffix(STACK_END) or "  it does not tell"
+        return f"rank {number} is here, innermost call first:\n{written_down}"
 
     def _death_of(self, index: int) -> RankError:
         self._processes[index].join(STOP_S)

@@ -1,8 +1,8 @@
 """A world whose ranks a launcher has placed, on this machine or on several.
 
 The controller has a connection to each rank's *part*: a fresh process on that rank's machine with
-a :class:`~hpml_models.worlds.local.World` of this one rank in it, which finds out there how its rank
-fails, and says so. Rank 0 is on the controller's machine; its part is a thread.
+a :class:`~hpml_models.worlds.local.World` of this one rank in it, which finds out there how its
+rank fails, and says so. Rank 0 is on the controller's machine; its part is a thread.
 """
 
 import hashlib
@@ -22,16 +22,16 @@ from pathlib import Path
 from typing import Any
 
 from hpml_models.types import Device, Rank
-from hpml_models.worlds.connections import dial
-from hpml_models.worlds.local import GRACE_S, STOP_S, RankError, Seat, World, device_of
+from hpml_models.worlds.connections import connect
+from hpml_models.worlds.local import GRACE_S, STOP_S, RankAddress, RankError, World, device_of
 from hpml_models.worlds.rank_process import START_S, Store, portable
 
-PLACES = "HPML_PLACES"  # the environment variable that tells a controller where its ranks are
+RANK_HOSTS = "HPML_RANK_HOSTS"  # the environment variable that holds where the ranks are
 MARGIN_S = 5.0  # a part that gives up says more than a controller that does, so it is first
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class RankHost:
     """Where a launcher put a rank, and where the process that it started there listens."""
 
     rank: int
@@ -43,48 +43,48 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Places:
-    """All places by rank, where their store is, and what callers must know."""
+class RankHosts:
+    """All hosts by rank, where their store is, and what callers must know."""
 
-    ranks: Sequence[Place]
+    ranks: Sequence[RankHost]
     address: str
     port: int
     token: str
 
     def publish(self) -> None:
         """Tell the processes that this one will start."""
-        os.environ[PLACES] = json.dumps(asdict(self))
+        os.environ[RANK_HOSTS] = json.dumps(asdict(self))
 
     @classmethod
-    def published(cls) -> "Places":
+    def published(cls) -> "RankHosts":
         """Return what a process before this one has told."""
-        told = json.loads(os.environ[PLACES])
-        return cls(**{**told, "ranks": [Place(**one) for one in told["ranks"]]})
+        fields = json.loads(os.environ[RANK_HOSTS])
+        return cls(**{**fields, "ranks": [RankHost(**one) for one in fields["ranks"]]})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
     """What a part is first sent: its rank, and the code that the controller runs."""
 
-    seat: Seat
+    address: RankAddress
     timeout_s: float
     code: str
 
 
 class PlacedWorld:
-    """One rank in each place, in one process group, like :class:`~hpml_models.worlds.local.World`."""
+    """Ranks on several hosts, in one process group."""
 
-    def __init__(self, places: Places, device: Device, timeout_s: float = 240.0) -> None:
+    def __init__(self, rank_hosts: RankHosts, device: Device, timeout_s: float = 240.0) -> None:
         """Start every rank and wait until they have met; raises :class:`RankError` like a World."""
-        self._places = places
+        self._rank_hosts = rank_hosts
         self._timeout_s = timeout_s
-        self._lines: list[Connection] = []
-        store = Store(address=places.address, port=places.port, prefix=uuid.uuid4().hex)
+        self._connections: list[Connection] = []
+        store = Store(address=rank_hosts.address, port=rank_hosts.port, prefix=uuid.uuid4().hex)
         try:
-            for place in places.ranks:
-                self._lines.append(self._reach(place))
-            for place, line in zip(places.ranks, self._lines, strict=True):
-                line.send(self._order(place, device, store))
+            for rank_host in rank_hosts.ranks:
+                self._connections.append(self._reach(rank_host))
+            for rank_host, connection in zip(rank_hosts.ranks, self._connections, strict=True):
+                connection.send(self._order(rank_host, device, store))
             self._collect(START_S)
         except BaseException:
             self.close()
@@ -95,12 +95,12 @@ class PlacedWorld:
 
         Raises :class:`RankError`, which names the host, if one failed or is lost; closes the world.
         """
-        if not self._lines:
+        if not self._connections:
             raise RankError("this world is closed: start another")
         try:
-            for line in self._lines:
+            for connection in self._connections:
                 with suppress(OSError):  # that part is gone; its answer will say so
-                    line.send((job, args))
+                    connection.send((job, args))
             return self._collect(self._timeout_s)
         except BaseException:
             self.close()
@@ -108,54 +108,54 @@ class PlacedWorld:
 
     def close(self) -> None:
         """Hang up: each part then ends its rank."""
-        for line in self._lines:
-            line.close()
-        self._lines = []
+        for connection in self._connections:
+            connection.close()
+        self._connections = []
         if hasattr(self, "_own_part"):
             self._own_part.join(2 * STOP_S)
 
-    def _reach(self, place: Place) -> Connection:
-        if place.rank == 0:
+    def _reach(self, rank_host: RankHost) -> Connection:
+        if rank_host.rank == 0:
             ours, theirs = Pipe()
             self._own_part = threading.Thread(target=serve_part, args=(theirs,), daemon=True)
             self._own_part.start()
             return ours
         try:
-            return dial(place.address, place.port, self._places.token)
+            return connect(rank_host.address, rank_host.port, self._rank_hosts.token)
         except OSError as error:
-            raise self._loss_of(place.rank, error) from None
+            raise self._loss_of(rank_host.rank, error) from None
 
-    def _order(self, place: Place, device: Device, store: Store) -> Order:
+    def _order(self, rank_host: RankHost, device: Device, store: Store) -> Order:
         rank = Rank(
-            index=place.rank,
-            world_size=len(self._places.ranks),
-            device=device_of(device, place.local_rank),
+            index=rank_host.rank,
+            world_size=len(self._rank_hosts.ranks),
+            device=device_of(device, rank_host.local_rank),
             kept={},
         )
-        seat = Seat(rank=rank, host=place.host, store=store)
-        return Order(seat=seat, timeout_s=self._timeout_s, code=code_here())
+        address = RankAddress(rank=rank, host=rank_host.host, store=store)
+        return Order(address=address, timeout_s=self._timeout_s, code=code_here())
 
     def _collect(self, timeout_s: float) -> list[Any]:
         """Wait for one answer of each part; the first failure, by time, ends the waiting."""
         answers: dict[int, Any] = {}
         deadline = time.monotonic() + timeout_s + MARGIN_S
-        while waiting := [index for index in range(len(self._lines)) if index not in answers]:
+        while waiting := [index for index in range(len(self._connections)) if index not in answers]:
             for index in self._ready(waiting, max(0.0, deadline - time.monotonic())):
                 succeeded, answers[index] = self._receive(index)
                 if not succeeded:
                     raise self._failure(answers.pop(index), waiting)
-        return [answers[index] for index in range(len(self._lines))]
+        return [answers[index] for index in range(len(self._connections))]
 
     def _ready(self, waiting: Sequence[int], timeout_s: float) -> list[int]:
-        ready = wait([self._lines[index] for index in waiting], timeout_s)
+        ready = wait([self._connections[index] for index in waiting], timeout_s)
         if not ready:
-            late = ", ".join(f"{one} on {self._places.ranks[one].host}" for one in waiting)
+            late = ", ".join(f"{one} on {self._rank_hosts.ranks[one].host}" for one in waiting)
             raise RankError(f"rank {late}: no answer") from TimeoutError()
-        return [index for index in waiting if self._lines[index] in ready]
+        return [index for index in waiting if self._connections[index] in ready]
 
     def _receive(self, index: int) -> tuple[bool, Any]:
         try:
-            answer: tuple[bool, Any] = self._lines[index].recv()
+            answer: tuple[bool, Any] = self._connections[index].recv()
         except (EOFError, OSError) as error:
             return False, (str(self._loss_of(index, error)), None)
         return answer
@@ -166,50 +166,52 @@ class PlacedWorld:
         said, deadline = [message], time.monotonic() + GRACE_S
         for index in others:
             with suppress(EOFError, OSError):
-                if self._lines[index].poll(max(0.0, deadline - time.monotonic())):
-                    succeeded, answer = self._lines[index].recv()
+                if self._connections[index].poll(max(0.0, deadline - time.monotonic())):
+                    succeeded, answer = self._connections[index].recv()
                     said += [] if succeeded else [answer[0]]
         error = RankError("\n\n".join(said))
         error.__cause__ = cause
         return error
 
     def _loss_of(self, index: int, error: Exception) -> RankError:
-        place = self._places.ranks[index]
+        rank_host = self._rank_hosts.ranks[index]
         why = f" ({error})" if str(error) else ""
         return RankError(
-            f"rank {index} of {len(self._places.ranks)} on {place.host} is lost: "
+            f"rank {index} of {len(self._rank_hosts.ranks)} on {rank_host.host} is lost: "
             f"its process ended, or its host cannot be reached{why}"
         )
 
 
-def serve_part(line: Connection) -> None:
+def serve_part(connection: Connection) -> None:
     """Hold one rank of a world for the controller at the other end, until that hangs up."""
-    with line, suppress(EOFError, OSError):
-        order: Order = line.recv()
+    with connection, suppress(EOFError, OSError):
+        order: Order = connection.recv()
         try:
-            _serve_rank(line, order)
+            _serve_rank(connection, order)
         except EOFError:
             return  # the controller has hung up
         except RankError as error:
-            line.send((False, (str(error), portable(error.__cause__))))
+            connection.send((False, (str(error), portable(error.__cause__))))
         except Exception as error:  # noqa: BLE001  whatever it is, the controller has to know
-            line.send((False, (f"{_name(order.seat)}: {error!r}", portable(error))))
-        line.recv()  # it hangs up when it has heard all
+            connection.send((False, (f"{_name(order.address)}: {error!r}", portable(error))))
+        connection.recv()  # it hangs up when it has heard all
 
 
-def _serve_rank(line: Connection, order: Order) -> None:
+def _serve_rank(connection: Connection, order: Order) -> None:
     if order.code != code_here():
-        raise RankError(f"{_name(order.seat)} has other code than rank 0: {code_here()}")
-    size = order.seat.rank.world_size
-    with World(size, timeout_s=order.timeout_s, seat=order.seat, owners=[line]) as world:
-        line.send((True, None))
+        raise RankError(f"{_name(order.address)} has other code than rank 0: {code_here()}")
+    size = order.address.rank.world_size
+    with World(
+        size, timeout_s=order.timeout_s, address=order.address, owners=[connection]
+    ) as world:
+        connection.send((True, None))
         while True:
-            job, args = line.recv()
-            line.send((True, world.run(job, *args)[0]))
+            job, args = connection.recv()
+            connection.send((True, world.run(job, *args)[0]))
 
 
-def _name(seat: Seat) -> str:
-    return f"rank {seat.rank.index} of {seat.rank.world_size} on {seat.host}"
+def _name(address: RankAddress) -> str:
+    return f"rank {address.rank.index} of {address.rank.world_size} on {address.host}"
 
 
 def code_here() -> str:

@@ -17,30 +17,36 @@ from hpml_models.strategies.ddp import DdpTrainer
 from hpml_models.strategies.pipeline import SCHEDULES
 from hpml_models.strategies.tensor_parallel import TensorParallelTrainer
 from hpml_models.strategies.zero1 import Zero1Trainer
-from hpml_models.types import Batch, Incorrect, Part, Rank, Task, Trainer
+from hpml_models.types import Batch, Incorrect, MicroBatch, Rank, Task, Trainer
 
 
 class Unweighted(DdpTrainer):
     """Uneven shards count as if they were even: the wrong denominator."""
 
-    def share(self, batch: Batch) -> list[Part]:
-        parts = super().share(batch)
-        return [part._replace(weight=1 / (self.replicas * len(parts))) for part in parts]
+    def split(self, batch: Batch) -> list[MicroBatch]:
+        micro_batches = super().split(batch)
+        return [
+            micro_batch._replace(weight=1 / (self.replicas * len(micro_batches)))
+            for micro_batch in micro_batches
+        ]
 
 
 class Summed(DdpTrainer):
     """Gradients are summed where they should be averaged."""
 
-    def share(self, batch: Batch) -> list[Part]:
-        return [part._replace(weight=part.weight * self.replicas) for part in super().share(batch)]
+    def split(self, batch: Batch) -> list[MicroBatch]:
+        return [
+            micro_batch._replace(weight=micro_batch.weight * self.replicas)
+            for micro_batch in super().split(batch)
+        ]
 
 
 class Unreduced(DdpTrainer):
     """The all-reduce is left out."""
 
-    def step(self, parts: list[Part]) -> Tensor:
+    def step(self, micro_batches: list[MicroBatch]) -> Tensor:
         with self.module.no_sync():  # type: ignore[operator]  # DistributedDataParallel has it
-            return super().step(parts)
+            return super().step(micro_batches)
 
 
 class LeftOutBucket(DdpTrainer):
@@ -60,15 +66,15 @@ class LeftOutBucket(DdpTrainer):
 class Dropped(DdpTrainer):
     """The last micro-batch is left out."""
 
-    def step(self, parts: list[Part]) -> Tensor:
-        return super().step(parts[:-1])
+    def step(self, micro_batches: list[MicroBatch]) -> Tensor:
+        return super().step(micro_batches[:-1])
 
 
 class RunTwice(DdpTrainer):
     """The first micro-batch runs once more."""
 
-    def step(self, parts: list[Part]) -> Tensor:
-        return super().step([parts[0], *parts])
+    def step(self, micro_batches: list[MicroBatch]) -> Tensor:
+        return super().step([micro_batches[0], *micro_batches])
 
 
 class UnclippedShard(DdpTrainer):
@@ -168,11 +174,11 @@ def prove(rank: Rank, prepare: Any, strategy: str, problem: Problem) -> str:
     """Take some steps, then ask the strategy for its proof: what it objects to, or "believed"."""
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(problem.seed)
-    batches = [problem.draw(problem.batch, generator) for _ in range(2)]
+    batches = [problem.make_batch(problem.batch, generator) for _ in range(2)]
     trainer = prepare(task_of(problem, problem.build(), batches[0].inputs, rank))
-    trainer.step(trainer.share(batches[0]))
+    trainer.step(trainer.split(batches[0]))
     with traffic() as sent:
-        trainer.step(trainer.share(batches[1]))
+        trainer.step(trainer.split(batches[1]))
     try:
         registry.strategies()[strategy].proof(trainer, rank, sent)
     except Incorrect as error:

@@ -72,11 +72,11 @@ class Problem:
             data=None,
             presets={"tiny": Preset(batch=self.batch, options={"heads": 12})},
             build=self.build,
-            draw=self.draw,
+            make_batch=self.make_batch,
             loss=mean_squared_error,
             optimizer=self.make_optimizer,
-            chain=lambda module: list(module.children()),
-            links=lambda **_: len(self.widths) - 1,
+            pipeline_layers=lambda module: list(module.children()),
+            pipeline_layer_count=lambda **_: len(self.widths) - 1,
             tensor_plan=tensor_plan,
         )
 
@@ -101,7 +101,7 @@ class Problem:
         layers["down"] = nn.Linear(self.hidden, width_out)
         return nn.Sequential(layers)
 
-    def draw(self, batch: int, generator: torch.Generator) -> Batch:
+    def make_batch(self, batch: int, generator: torch.Generator) -> Batch:
         def normal(width: int) -> Tensor:
             return torch.randn(batch, width, generator=generator, dtype=self.torch_dtype)
 
@@ -126,11 +126,11 @@ def train(rank: Rank, prepare: Prepare, problem: Problem, jitter_seed: int | Non
     torch.manual_seed(problem.seed)  # dropout draws from here
     generator = torch.Generator().manual_seed(problem.seed + 1)
     module = problem.build()
-    batches = [problem.draw(problem.batch, generator) for _ in range(problem.steps)]
+    batches = [problem.make_batch(problem.batch, generator) for _ in range(problem.steps)]
     if jitter_seed is not None:
         _jitter(module, batches, problem.unit_roundoff, jitter_seed)
     trainer = prepare(task_of(problem, module, batches[0].inputs, rank))
-    losses = [trainer.step(trainer.share(batch)) for batch in batches]
+    losses = [trainer.step(trainer.split(batch)) for batch in batches]
     found = trainer.snapshot()
     return {
         "losses": torch.stack(losses).double().numpy().copy(),

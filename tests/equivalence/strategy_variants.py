@@ -1,4 +1,4 @@
-"""Every way to train that there is, and the problems that suit each. Nothing is listed here."""
+"""Every variant of every strategy, and the problems that suit each. Nothing is listed here."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ BLOCKS = 8  # what the longest chain of stages needs: two on each of four ranks
 
 
 @dataclass(frozen=True)
-class Way:
+class StrategyVariant:
     """A strategy and one of its variants."""
 
     strategy: Strategy
@@ -47,10 +47,10 @@ class Way:
         return not self.strategy.name.startswith("deepspeed")
 
 
-def ways() -> list[Way]:
+def strategy_variants() -> list[StrategyVariant]:
     """All but the reference, and what the CPU cannot run (which says so)."""
     return [
-        Way(strategy, variant)
+        StrategyVariant(strategy, variant)
         for strategy in registry.strategies().values()
         for variant in strategy.variants
         if strategy.needs_world
@@ -58,20 +58,20 @@ def ways() -> list[Way]:
 
 
 @st.composite
-def problems(draw: Any, way: Way, world_size: int, dtype: str) -> Problem:
-    """Draw a problem that the way can train: uneven shards and micro-batches where it can."""
-    stages = draw(st.sampled_from(way.strategy.stage_counts(world_size)))
+def problems(draw: Any, tested: StrategyVariant, world_size: int, dtype: str) -> Problem:
+    """Draw a problem that the variant can train: uneven shards and micro-batches where it can."""
+    stages = draw(st.sampled_from(tested.strategy.stage_counts(world_size)))
     replicas = world_size // stages
-    if way.cuts_layers:
-        several = way.strategy.micro_batches > 1
+    if tested.cuts_layers:
+        several = tested.strategy.micro_batches > 1
         micro_batches = stages * draw(st.integers(1, 3)) if several else 1
         batch = replicas * micro_batches * draw(st.integers(1, 3))
     else:
         micro_batches = draw(st.integers(1, 3))
         batch = draw(st.integers(world_size * micro_batches, 25))
-    blocks = BLOCKS if way.cuts_layers else draw(st.integers(1, 3))
+    blocks = BLOCKS if tested.cuts_layers else draw(st.integers(1, 3))
     widths = draw(st.lists(st.integers(1, 7), min_size=blocks + 1, max_size=blocks + 1))
-    tied = way.keeps_tied_weights and blocks > 1 and draw(st.booleans())
+    tied = tested.keeps_tied_weights and blocks > 1 and draw(st.booleans())
     if tied:
         widths[-2] = widths[0]
     problem = Problem(
@@ -83,25 +83,25 @@ def problems(draw: Any, way: Way, world_size: int, dtype: str) -> Problem:
         seed=draw(st.integers(0, 2**31)),
         dtype=dtype,
         weight_decay=draw(st.sampled_from([0.0, 0.1])),
-        clip_norm=draw(st.sampled_from([None, 0.5])) if way.clips else None,
+        clip_norm=draw(st.sampled_from([None, 0.5])) if tested.clips else None,
         micro_batches=micro_batches,
         stages=stages,
-        variant=way.variant,
+        variant=tested.variant,
         tied=tied,
     )
-    assert way.strategy.why_not(problem.spec, case_of(problem, way, world_size)) is None
+    assert tested.strategy.why_not(problem.spec, case_of(problem, tested, world_size)) is None
     return problem
 
 
-def case_of(problem: Problem, way: Way, world_size: int) -> Case:
+def case_of(problem: Problem, tested: StrategyVariant, world_size: int) -> Case:
     return Case(
         mode="train",
         model="problem",
         data="synthetic",
         preset="tiny",
         batch=problem.batch,
-        strategy=way.strategy.name,
-        variant=way.variant,
+        strategy=tested.strategy.name,
+        variant=tested.variant,
         stages=problem.stages,
         micro_batches=problem.micro_batches,
         device_count=world_size,

@@ -7,7 +7,7 @@ from typing import Any
 import faults
 import pytest
 from problem import Problem
-from ways import Way, ways
+from strategy_variants import StrategyVariant, strategy_variants
 
 from hpml_models.strategies.ddp import DdpTrainer
 from hpml_models.worlds.local import World
@@ -20,12 +20,12 @@ PROBLEM = Problem(
 PIPELINE = replace(PROBLEM, micro_batches=4, stages=2, variant="1f1b")
 
 
-@pytest.mark.parametrize("way", ways(), ids=lambda way: way.id)
-def test_the_strategy_itself_is_believed(worlds: Worlds, way: Way) -> None:
-    several = 4 if way.strategy.micro_batches > 1 else 1
-    stages = 2 if way.cuts_layers else 1
-    problem = replace(PROBLEM, micro_batches=several, stages=stages, variant=way.variant)
-    found = worlds(2).run(faults.prove, way.strategy.prepare, way.strategy.name, problem)
+@pytest.mark.parametrize("tested", strategy_variants(), ids=lambda tested: tested.id)
+def test_the_strategy_itself_is_believed(worlds: Worlds, tested: StrategyVariant) -> None:
+    several = 4 if tested.strategy.micro_batches > 1 else 1
+    stages = 2 if tested.cuts_layers else 1
+    problem = replace(PROBLEM, micro_batches=several, stages=stages, variant=tested.variant)
+    found = worlds(2).run(faults.prove, tested.strategy.prepare, tested.strategy.name, problem)
     assert found == ["believed"] * 2
 
 

@@ -4,7 +4,7 @@ import os
 import socket
 import sys
 
-from hpml_models.worlds.launcher import LauncherError, follow, launched
+from hpml_models.worlds.launcher import LauncherError, follow, launched_rank
 
 
 def free_port() -> int:
@@ -25,10 +25,10 @@ def environment(rank: int, world_size: int, port: int) -> dict[str, str]:
 
 if __name__ == "__main__":
     socket.gethostname = lambda: os.environ["PRETENDED_HOST"]
-    told = launched(os.environ)
-    assert told is not None
+    launched = launched_rank(os.environ)
+    assert launched is not None
     try:
-        ending = follow(told, "a machine", timeout_s=float(sys.argv[1]))
+        ending = follow(launched, "a machine", timeout_s=float(sys.argv[1]))
     except LauncherError as error:
         sys.exit(f"{error}")
     sys.exit(f"{ending.status}: {ending.reason}")

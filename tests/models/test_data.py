@@ -151,4 +151,4 @@ def test_a_translation_is_shown_what_comes_before_what_it_is_to_give() -> None:
     shown = batch.inputs[:, length:]
     assert torch.equal(shown[:, 1:], batch.targets[:, :-1])
     assert (batch.targets == translation.PAD).any()
-    assert translation.terms(batch.targets) == int((batch.targets != networks.PAD).sum())
+    assert translation.loss_count(batch.targets) == int((batch.targets != networks.PAD).sum())

@@ -1,4 +1,4 @@
-"""Worlds in places that a launcher chose: all on this machine, which pretends to be several."""
+"""Worlds in rank_hosts that a launcher chose: all on this machine, which pretends to be several."""
 
 import os
 import signal
@@ -14,15 +14,22 @@ from typing import Any
 import jobs
 import pytest
 import torch.distributed as dist
-from followers import environment, free_port
+from fake_ranks import environment, free_port
 
 from hpml_models.worlds import placed
-from hpml_models.worlds.connections import dial
-from hpml_models.worlds.launcher import Ending, Launched, LauncherError, Leader, follow, launched
+from hpml_models.worlds.connections import connect
+from hpml_models.worlds.launcher import (
+    Ending,
+    LaunchedRank,
+    LauncherError,
+    Leader,
+    follow,
+    launched_rank,
+)
 from hpml_models.worlds.local import RankError
-from hpml_models.worlds.placed import PlacedWorld, Places
+from hpml_models.worlds.placed import PlacedWorld, RankHosts
 
-FOLLOWER = Path(__file__).parent / "followers.py"
+FOLLOWER = Path(__file__).parent / "fake_ranks.py"
 WHOLE = environment(1, 2, 29500)
 
 
@@ -51,12 +58,12 @@ class Group:
         self.folder = folder
         self.followers = [start_follower(rank, size, port, folder) for rank in range(1, size)]
         os.environ.update(environment(0, size, port))
-        told = launched(os.environ)
-        assert told is not None
-        self.leader = Leader(told, timeout_s=60)
+        launched = launched_rank(os.environ)
+        assert launched is not None
+        self.leader = Leader(launched, timeout_s=60)
 
     def world(self, timeout_s: float = 60) -> PlacedWorld:
-        return PlacedWorld(Places.published(), "cpu", timeout_s)
+        return PlacedWorld(RankHosts.published(), "cpu", timeout_s)
 
     def end(self) -> None:
         for follower in self.followers:
@@ -76,7 +83,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def group(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Callable[[int], Group]]:
-    for name in (*WHOLE, placed.PLACES):  # so that they are gone afterwards
+    for name in (*WHOLE, placed.RANK_HOSTS):  # so that they are gone afterwards
         monkeypatch.setenv(name, "")
     made: list[Group] = []
 
@@ -93,7 +100,7 @@ def group(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Callable[[i
 def standing() -> Iterator[Group]:
     """Two ranks for those tests that leave both as they were."""
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
-        for variable in (*WHOLE, placed.PLACES):
+        for variable in (*WHOLE, placed.RANK_HOSTS):
             patch.setenv(variable, "")
         two = Group(2, Path(name))
         yield two
@@ -150,9 +157,12 @@ def test_other_code_is_refused(standing: Group, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_caller_without_the_token_is_turned_away(standing: Group) -> None:
-    place = Places.published().ranks[1]
-    with dial(place.address, place.port, "a guess") as line, pytest.raises((EOFError, OSError)):
-        line.recv()
+    rank_host = RankHosts.published().ranks[1]
+    with (
+        connect(rank_host.address, rank_host.port, "a guess") as connection,
+        pytest.raises((EOFError, OSError)),
+    ):
+        connection.recv()
     assert standing.leader.loss() is None
 
 
@@ -203,17 +213,17 @@ def gone(pids: list[int], folder: Path) -> bool:
 
 def test_rank_0_that_is_lost_ends_the_others(group: Callable[[int], Group]) -> None:
     two = group(2)
-    for line in two.leader._lines.values():  # noqa: SLF001  what the kernel does when it dies
-        line.close()
+    for connection in two.leader._connections.values():  # noqa: SLF001  what the kernel does when it dies
+        connection.close()
     assert two.endings()[0].startswith(f"rank 0 on {socket.gethostname()} is lost: its process")
 
 
-def told_by(monkeypatch: pytest.MonkeyPatch, rank: int, size: int, port: int) -> Launched:
+def launched_by(monkeypatch: pytest.MonkeyPatch, rank: int, size: int, port: int) -> LaunchedRank:
     for name, value in environment(rank, size, port).items():
         monkeypatch.setenv(name, value)
-    told = launched(os.environ)
-    assert told is not None
-    return told
+    launched = launched_rank(os.environ)
+    assert launched is not None
+    return launched
 
 
 @pytest.fixture
@@ -229,25 +239,25 @@ def agent_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 def test_ranks_that_do_not_come_are_named(
     monkeypatch: pytest.MonkeyPatch, agent_store: int
 ) -> None:
-    told = told_by(monkeypatch, 0, 3, agent_store)
+    launched = launched_by(monkeypatch, 0, 3, agent_store)
     with pytest.raises(LauncherError, match=r"rank 1, 2 did not come within 0\.5 s"):
-        Leader(told, timeout_s=0.5)
+        Leader(launched, timeout_s=0.5)
 
 
 def test_rank_0_that_does_not_come_is_an_error(
     monkeypatch: pytest.MonkeyPatch, agent_store: int
 ) -> None:
-    told = told_by(monkeypatch, 1, 2, agent_store)
+    launched = launched_by(monkeypatch, 1, 2, agent_store)
     with pytest.raises(LauncherError, match=r"rank 0 did not come within 1 s"):
-        follow(told, "", timeout_s=1)
+        follow(launched, "", timeout_s=1)
 
 
 def test_a_port_that_is_in_use_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        told = told_by(monkeypatch, 0, 2, port)
+        launched = launched_by(monkeypatch, 0, 2, port)
         with pytest.raises(LauncherError, match=f"port {port} of 127.0.0.1 is in use: choose"):
-            Leader(told, timeout_s=2)
+            Leader(launched, timeout_s=2)
 
 
 def test_a_follower_does_not_wait_for_what_is_no_store(folder: Path) -> None:
@@ -262,7 +272,7 @@ def test_a_follower_does_not_wait_for_what_is_no_store(folder: Path) -> None:
 def test_half_an_environment_is_refused(missing: str) -> None:
     half = {name: value for name, value in WHOLE.items() if name != missing}
     with pytest.raises(LauncherError, match=f"set but not {missing}: a launcher"):
-        launched(half)
+        launched_rank(half)
 
 
 @pytest.mark.parametrize(
@@ -276,9 +286,9 @@ def test_half_an_environment_is_refused(missing: str) -> None:
 )
 def test_an_environment_that_means_nothing_is_refused(wrong: Mapping[str, str], says: str) -> None:
     with pytest.raises(LauncherError, match=says):
-        launched({**WHOLE, **wrong})
+        launched_rank({**WHOLE, **wrong})
 
 
 def test_no_launcher_or_one_process_is_no_launch() -> None:
-    assert launched({"PATH": "/bin"}) is None
-    assert launched(environment(0, 1, 29500)) is None
+    assert launched_rank({"PATH": "/bin"}) is None
+    assert launched_rank(environment(0, 1, 29500)) is None

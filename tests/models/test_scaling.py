@@ -26,7 +26,7 @@ def row(ms: float, **changes: Any) -> Row:
 
 
 def table(*rows: Row) -> dict[str, dict[str, str]]:
-    """The cells by batch and way, of rows that are all of one problem."""
+    """The cells by batch and layout, of rows that are all of one problem."""
     _, _, *found = lines(rows)
     cut = [line.split() for line in found]
     return {" ".join(one[:2]): dict(zip(COLUMNS, one[2:], strict=True)) for one in cut}
@@ -118,11 +118,11 @@ def test_theory_knows_no_speedup_while_ranks_wait() -> None:
 
 
 def test_pictures_show_what_was_measured_and_nothing_else(tmp_path: Path) -> None:
-    ways = [
+    curve = [
         row(ms, strategy="pipeline", device_count=2, stages=2, micro_batches=count, variant="1f1b")
         for count, ms in ((2, 70), (4, 60))
     ]
-    drawn = draw([row(100), *ways], tmp_path / "scaling")
+    drawn = draw([row(100), *curve], tmp_path / "scaling")
     problem = "resnet18-synthetic-tiny-cpu-fp32"
     assert [one.name for one in drawn] == [f"speedup-{problem}.svg", f"split_size-{problem}.svg"]
     assert all(ET.parse(one).getroot().tag.endswith("svg") for one in drawn)

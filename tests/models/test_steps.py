@@ -24,7 +24,7 @@ from hpml_models.scaling.table import Row
 from hpml_models.strategies.ddp import Ddp
 from hpml_models.training import deepspeed_setup
 from hpml_models.training.trainer import EagerTrainer
-from hpml_models.types import Batch, Case, Held, Incorrect, ModelSpec, Part, Rank, Task
+from hpml_models.types import Batch, Case, Incorrect, MicroBatch, ModelBytes, ModelSpec, Rank, Task
 
 SETTING = Setting(device="cpu", preset="tiny")
 TRAINING = [  # in bf16 the smallest model stands for all: autocast is one line for each strategy
@@ -54,9 +54,11 @@ def test_every_case_is_prepared_and_timed(case: Case) -> None:
 
 
 @cache
-def held_by_one_device(model: str) -> Held:
+def held_by_one_device(model: str) -> ModelBytes:
     facts = facts_of(model=model, strategy="single", precision="fp32", mode="train")
-    return Held(parameter_bytes=facts["parameter_bytes"], optimizer_bytes=facts["optimizer_bytes"])
+    return ModelBytes(
+        parameter_bytes=facts["parameter_bytes"], optimizer_bytes=facts["optimizer_bytes"]
+    )
 
 
 def check_theory(case: Case, effective: Mapping[str, Any]) -> None:
@@ -70,10 +72,10 @@ def check_theory(case: Case, effective: Mapping[str, Any]) -> None:
     padding = 0.10 if case.strategy == "deepspeed_zero" else 0.02
     kinds = row.by_rank("parameter_bytes"), row.by_rank("optimizer_bytes")
     held = [sum(one) for one in zip(*kinds, strict=True)]
-    if ideal := strategy.held_in_theory(case, single):
+    if ideal := strategy.model_bytes_in_theory(case, single):
         assert mean(held) == pytest.approx(ideal, rel=padding)
     sent = [sum(one.values()) for one in row.by_rank("sent_bytes")]
-    if ideal := strategy.sent_in_theory(case, single):
+    if ideal := strategy.traffic_in_theory(case, single):
         gathers_twice = case.strategy == "fsdp" or case.variant == "zero3"
         fewest = 3 / 4 * ideal if gathers_twice else ideal  # gradients once, parameters only once
         assert fewest * (1 - padding) <= mean(sent) <= ideal * (1 + padding)
@@ -120,7 +122,7 @@ LINEAR = ModelSpec(
     data=None,
     presets={},
     build=lambda: nn.Linear(3, 2),
-    draw=lambda batch, generator: Batch(torch.randn(batch, 3), torch.randn(batch, 2)),  # noqa: ARG005
+    make_batch=lambda batch, generator: Batch(torch.randn(batch, 3), torch.randn(batch, 2)),  # noqa: ARG005
     loss=nn.functional.mse_loss,
     optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1),
 )
@@ -143,27 +145,27 @@ def a_batch() -> Batch:
 class Uncast(EagerTrainer):
     """A planted fault: the step runs outside autocast."""
 
-    def step(self, parts: list[Part]) -> torch.Tensor:
+    def step(self, micro_batches: list[MicroBatch]) -> torch.Tensor:
         self.task = replace(self.task, precision=PRECISIONS["fp32"])
-        return super().step(parts)
+        return super().step(micro_batches)
 
 
 def test_a_training_step_outside_autocast_is_found_out() -> None:
     task = linear_task("bf16", Rank(index=0, world_size=1, device="cpu", kept={}))
-    shares = [EagerTrainer(task, task.module).share(a_batch())]
-    proof, sent = prove_training(task, EagerTrainer(task, task.module), shares)
+    splits = [EagerTrainer(task, task.module).split(a_batch())]
+    proof, sent = prove_training(task, EagerTrainer(task, task.module), splits)
     assert proof["output_dtype"] == "bfloat16"
     assert not sent
     with pytest.raises(Incorrect, match="bf16 did not take effect"):
-        prove_training(task, Uncast(task, task.module), shares)
+        prove_training(task, Uncast(task, task.module), splits)
 
 
 @pytest.mark.parametrize("spec", registry.models().values(), ids=lambda spec: spec.name)
 def test_a_model_says_how_many_links_it_has(spec: ModelSpec) -> None:
     options = spec.presets["tiny"].options
-    assert spec.chain is not None
-    assert spec.links is not None
-    assert len(spec.chain(spec.build(**options))) == spec.links(**options)
+    assert spec.pipeline_layers is not None
+    assert spec.pipeline_layer_count is not None
+    assert len(spec.pipeline_layers(spec.build(**options))) == spec.pipeline_layer_count(**options)
 
 
 def test_more_stages_than_links_is_a_reason() -> None:
@@ -234,7 +236,7 @@ def prove_unreduced(rank: Rank) -> str:
     torch.manual_seed(0)
     task = linear_task("fp32", rank)
     trainer = Unreduced(task)
-    trainer.step(trainer.share(a_batch()))
+    trainer.step(trainer.split(a_batch()))
     try:
         Ddp().proof(trainer, rank, {})
     except Incorrect as error:

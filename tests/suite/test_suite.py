@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from ways import ways
+from strategy_variants import strategy_variants
 
 from hpml_kernels.registry import kernels
 from hpml_kernels.step import kernel_id
@@ -207,7 +207,7 @@ def test_a_file_is_a_variant_of_its_name(folder: str, names: dict[str, object]) 
 
 def test_every_strategy_is_held_to_one_device() -> None:
     """But the reference itself, and what a CPU cannot run (it would be the reference)."""
-    tested = {way.strategy.name for way in ways()}
+    tested = {one.strategy.name for one in strategy_variants()}
     assert set(registry.strategies()) - tested == {"single", "data_parallel"}
 
 
