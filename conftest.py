@@ -9,9 +9,9 @@ from typing import Any, get_args
 import pytest
 
 import machines
-from hpml_kernels import compare, table
 from hpml_kernels import step as kernel_step
 from hpml_kernels.registry import QUICK, kernels
+from hpml_kernels.roofline import compare, table
 from hpml_models.cases import matrix, registry
 from hpml_models.cases.hardware import is_oversubscribed, resolve_device
 from hpml_models.precision import PRECISIONS

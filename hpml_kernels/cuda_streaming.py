@@ -18,7 +18,7 @@ from hpml_kernels.cuda import (
     cuda,
     sum_by_blocks,
 )
-from hpml_kernels.cuda_vectors import load4, store4
+from hpml_kernels.simd.cuda_vectors import load4, store4
 from hpml_kernels.streaming import Operation
 from hpml_kernels.types import Array, Variant
 

@@ -1,10 +1,10 @@
 """Loops over long arrays: elementwise operations and sums, on one core and on all, in numba.
 
 An operation is a plain function that ``register_jitable`` makes callable from compiled code. It is
-written once and gets numbers or whole vectors (:mod:`hpml_kernels.vectors`), so ``+`` and ``*`` are
-all that it may use. What does not fit the last cache is written past the caches, because an
-ordinary store first reads the line that it is about to overwrite. Arrays need not be aligned, and
-where one has strides the loop goes element by element.
+written once and gets numbers or whole vectors (:mod:`hpml_kernels.simd.vectors`), so ``+`` and
+``*`` are all that it may use. What does not fit the last cache is written past the caches, because
+an ordinary store first reads the line that it is about to overwrite. Arrays need not be aligned,
+and where one has strides the loop goes element by element.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,15 +17,16 @@ from numba.core import types
 from numba.extending import overload, register_jitable
 
 from hpml_kernels.cpu import bind_numba, in_numba, in_parallel, interpreted, jit, last_cache_bytes
+from hpml_kernels.simd.vectors import BYTES, load, splat, store, stream, total
+from hpml_kernels.thread_chunks import chunk_bounds
 from hpml_kernels.types import Array, Bound, Variant
-from hpml_kernels.vectors import BYTES, load, splat, store, stream, total
 
 Operation = Callable[..., Any]
 
 LANES = np.uintp(16)  # of float32, in a vector
 BLOCK = np.uintp(2048)  # elements in each place that are summed in float32; the sums in float64
 STEP = np.uintp(64)  # elements that are summed side by side, in four vectors
-ALIGNMENT, ONE, NOTHING, ZERO = np.uintp(BYTES), np.uintp(1), np.uintp(0), np.float32(0)
+ALIGNMENT, NOTHING, ZERO = np.uintp(BYTES), np.uintp(0), np.float32(0)
 
 
 def elementwise(operation: Operation, *, updates: bool = False) -> Mapping[str, Variant]:
@@ -75,7 +76,7 @@ def _loop(operation: Operation, *, parallel: bool) -> Any:
     def loop(sources: Any, past_caches: bool, threads: int, out: Array) -> None:  # noqa: FBT001
         parts = threads if parallel else 1
         for part in prange(parts):
-            first, last = bounds(np.uintp(out.size), parts, part)
+            first, last = chunk_bounds(np.uintp(out.size), parts, part)
             begin = end = last  # of what is done by vectors
             if _is_contiguous(sources) and _is_contiguous((out,)):
                 begin = first_aligned(out, first, last)
@@ -128,7 +129,7 @@ def _sum(operation: Operation, *, parallel: bool) -> Any:
         parts = threads if parallel else 1
         sums = np.zeros(parts)
         for part in prange(parts):
-            first, last = bounds(np.uintp(sources[0].size), parts, part)
+            first, last = chunk_bounds(np.uintp(sources[0].size), parts, part)
             done = (last - first) // STEP * STEP if _is_contiguous(sources) else NOTHING
             # Memory is read faster in four places at once than in one or in eight.
             side = LANES * np.uintp(len(sources))
@@ -150,13 +151,6 @@ def _sum(operation: Operation, *, parallel: bool) -> Any:
         out[0] = sums.sum()
 
     return jit(parallel=parallel, error_model="numpy")(add_up)
-
-
-@register_jitable
-def bounds(size: Any, parts: int, part: int) -> Any:
-    """Return the first element of a part of a loop, and the one after its last."""
-    at, of = np.uintp(part), np.uintp(parts)
-    return size * at // of, size * (at + ONE) // of
 
 
 @register_jitable

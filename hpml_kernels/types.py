@@ -21,7 +21,7 @@ Limit = Literal[
     "launch",
     "pcie",
 ]
-"""A roof of the machine, as :mod:`hpml_kernels.limits` measures it.
+"""A roof of the machine, as :mod:`hpml_kernels.roofline.probes` measures it.
 
 ``read``: bytes read. ``copy``: one array read, one written. ``combine``: two read, one written.
 ``accumulate``: one read, another read and written in place. Each over as many bytes as the kernel

@@ -9,10 +9,9 @@ from numba import prange
 from hpml_kernels.checks import check_array, check_number
 from hpml_kernels.cpu import in_numba, interpreted, jit
 from hpml_kernels.cuda import by_element, cuda
-from hpml_kernels.parts import in_parts
 from hpml_kernels.peers import on_cupy, on_numexpr, on_numpy, on_torch
-from hpml_kernels.streaming import bounds
-from hpml_kernels.transcendental import exponential
+from hpml_kernels.simd.transcendental import exponential
+from hpml_kernels.thread_chunks import chunk_bounds, in_chunks
 from hpml_kernels.types import Array, Inputs, Kernel, Tolerance, Work
 
 SQRT_2_PI = math.sqrt(2 * math.pi)
@@ -65,7 +64,7 @@ def gaussian_serial(x: Array, mean: float, deviation: float, out: Array) -> None
 def gaussian_parallel(x: Array, mean: float, deviation: float, threads: int, out: Array) -> None:
     """Compute on all cores."""
     for part in prange(threads):
-        first, last = bounds(np.uintp(out.size), threads, part)
+        first, last = chunk_bounds(np.uintp(out.size), threads, part)
         gaussian_serial(x[first:last], mean, deviation, out[first:last])
 
 
@@ -117,7 +116,7 @@ KERNEL = Kernel(
             )
         ),
         "numba": in_numba(gaussian_serial),
-        "numba_parallel": in_parts(gaussian_parallel),
+        "numba_parallel": in_chunks(gaussian_parallel),
         "cuda_naive": by_element(gaussian_cuda),
     },
 )

@@ -13,7 +13,7 @@ from hpml_kernels.checks import check_array
 from hpml_kernels.cpu import bind_numba, in_numba, in_parallel, interpreted, jit
 from hpml_kernels.cuda import bind_cuda, blocks_for, cuda, on_cuda, to_device
 from hpml_kernels.peers import on_cupy, on_numpy, on_torch
-from hpml_kernels.streaming import bounds
+from hpml_kernels.thread_chunks import chunk_bounds
 from hpml_kernels.types import Array, Bound, DeviceCode, Inputs, Kernel, Tolerance, Work
 
 BINS = 256
@@ -67,7 +67,7 @@ def histogram_parallel(words: Array, rest: Array, threads: int, out: Array) -> N
     """Count on all cores, each in tables of its own."""
     tables = np.zeros((threads, WORD_BYTES, BINS), np.int64)
     for part in prange(threads):
-        first, last = bounds(np.uintp(words.size), threads, part)
+        first, last = chunk_bounds(np.uintp(words.size), threads, part)
         count_words(words[first:last], tables[part])
     out[:] = tables.sum(axis=0).sum(axis=0)
     for value in rest:

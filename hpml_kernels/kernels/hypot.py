@@ -16,9 +16,8 @@ from numba import prange
 from hpml_kernels.checks import check_pair
 from hpml_kernels.cpu import in_numba, interpreted, jit
 from hpml_kernels.cuda import by_element, cuda
-from hpml_kernels.parts import in_parts
 from hpml_kernels.peers import on_cupy, on_numpy, on_torch
-from hpml_kernels.streaming import bounds
+from hpml_kernels.thread_chunks import chunk_bounds, in_chunks
 from hpml_kernels.types import Array, Inputs, Kernel, Tolerance, Work
 
 BLOCK = 1024  # elements, a few KiB: the slow path finds them in the first-level cache
@@ -83,7 +82,7 @@ def hypot_serial(x: Array, y: Array, out: Array) -> None:
 def hypot_parallel(x: Array, y: Array, threads: int, out: Array) -> None:
     """Compute on all cores."""
     for part in prange(threads):
-        first, last = bounds(np.uintp(out.size), threads, part)
+        first, last = chunk_bounds(np.uintp(out.size), threads, part)
         hypot_serial(x[first:last], y[first:last], out[first:last])
 
 
@@ -110,7 +109,7 @@ KERNEL = Kernel(
         **on_torch(lambda torch, x, y, out: torch.hypot(x, y, out=out)),
         **on_cupy(lambda cupy, x, y, out: cupy.hypot(x, y, out=out)),
         "numba": in_numba(hypot_serial),
-        "numba_parallel": in_parts(hypot_parallel),
+        "numba_parallel": in_chunks(hypot_parallel),
         "cuda_naive": by_element(hypot_cuda),
         "cuda_1x1": by_element(hypot_cuda, shape=(1, 1)),  # a single thread: how not to launch
         # 8,192 threads take the simulator several seconds.

@@ -6,8 +6,8 @@ from numba import prange
 from hpml_kernels.checks import check_count
 from hpml_kernels.cpu import in_numba, interpreted, jit, scalar_out
 from hpml_kernels.cuda import by_element, cuda
-from hpml_kernels.parts import in_parts
 from hpml_kernels.peers import on_cupy, on_numpy, on_torch
+from hpml_kernels.thread_chunks import in_chunks
 from hpml_kernels.types import Array, Inputs, Kernel, Tolerance, Work
 
 
@@ -52,7 +52,7 @@ KERNEL = Kernel(
         **on_torch(lambda _torch, number, out: out.fill_(number)),
         **on_cupy(lambda _cupy, number, out: out.fill(number)),
         "numba": in_numba(jit()(write)),
-        "numba_parallel": in_parts(write_parallel),
+        "numba_parallel": in_chunks(write_parallel),
         "cuda": by_element(write_cuda),
     },
 )

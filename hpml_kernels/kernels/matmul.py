@@ -1,9 +1,10 @@
 """Product of two float32 matrices: the kernel that arithmetic bounds.
 
-On the CPU both matrices are packed into panels that the innermost loop (:mod:`hpml_kernels.tile`)
-reads in order: a block of the left matrix stays in the second-level cache, a right panel passes
-through the first. Padding with zeros makes all panels whole. Where they are packed is allocated
-once, as libraries do it: fresh memory costs a page fault for every 4 KiB.
+On the CPU both matrices are packed into panels that the innermost loop
+(:mod:`hpml_kernels.simd.matmul_tile`) reads in order: a block of the left matrix stays in the
+second-level cache, a right panel passes through the first. Padding with zeros makes all panels
+whole. Where they are packed is allocated once, as libraries do it: fresh memory costs a page fault
+for every 4 KiB.
 """
 
 import math
@@ -19,7 +20,7 @@ from hpml_kernels.cpu import aligned, bind_numba, in_parallel, interpreted, jit
 from hpml_kernels.cuda import THREADS, bind_cuda, cuda, on_cuda, to_device
 from hpml_kernels.matrices import sides
 from hpml_kernels.peers import on_cupy, on_numpy, on_torch
-from hpml_kernels.tile import COLUMNS, ROWS, add_tile
+from hpml_kernels.simd.matmul_tile import COLUMNS, ROWS, add_tile
 from hpml_kernels.types import Array, Bound, DeviceCode, Inputs, Kernel, Tolerance, Variant, Work
 
 DEPTH = 1024  # steps of depth in a block: fewer would pass over the result more often

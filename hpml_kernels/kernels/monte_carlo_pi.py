@@ -1,10 +1,10 @@
 """Monte Carlo pi: the share of random points in a square that fall in the circle within.
 
-A 64-bit word is two points (:mod:`hpml_kernels.points`). The words come from xoroshiro128+ (D.
-Blackman, S. Vigna, ACM TOMS 47(4), 2021), of which 128 run side by side as lanes; each ``CHUNK`` of
-samples has lanes of its own, started by SplitMix64 (G. Steele, D. Lea, C. Flood, OOPSLA 2014) from
-the seed and the chunk's number. So every variant of ours, however parallel, counts the very same
-hits, and is held to the reference exactly.
+A 64-bit word is two points (:mod:`hpml_kernels.simd.circle_test`). The words come from
+xoroshiro128+ (D. Blackman, S. Vigna, ACM TOMS 47(4), 2021), of which 128 run side by side as lanes;
+each ``CHUNK`` of samples has lanes of its own, started by SplitMix64 (G. Steele, D. Lea, C. Flood,
+OOPSLA 2014) from the seed and the chunk's number. So every variant of ours, however parallel,
+counts the very same hits, and is held to the reference exactly.
 
 The compiled loops keep a group of lanes in registers until a chunk is over: four vectors, because
 each waits for its own turn before.
@@ -23,9 +23,9 @@ from hpml_kernels.checks import check_count
 from hpml_kernels.cpu import aligned, bind_numba, in_parallel, jit, scalar_out
 from hpml_kernels.cuda import THREADS, bind_cuda, cuda, on_cuda, to_device
 from hpml_kernels.peers import drawing, on_numpy, on_torch
-from hpml_kernels.points import IN_WORD, OPERATIONS, RADIUS_SQUARED, is_hit, misses_in
+from hpml_kernels.simd.circle_test import IN_WORD, OPERATIONS, RADIUS_SQUARED, is_hit, misses_in
+from hpml_kernels.simd.vectors import load, splat, store, total
 from hpml_kernels.types import Array, Bound, DeviceCode, Inputs, Kernel, Tolerance, Variant, Work
-from hpml_kernels.vectors import load, splat, store, total
 
 # SplitMix64's stride: 2^64 over the golden ratio
 GAMMA = np.uint64(0x9E3779B97F4A7C15)

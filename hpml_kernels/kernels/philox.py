@@ -14,9 +14,8 @@ from numba.extending import register_jitable
 from hpml_kernels.checks import check_count
 from hpml_kernels.cpu import in_numba, interpreted, jit
 from hpml_kernels.cuda import bind_cuda, blocks_for, cuda, on_cuda, to_device
-from hpml_kernels.parts import in_parts
 from hpml_kernels.peers import on_numpy
-from hpml_kernels.streaming import bounds
+from hpml_kernels.thread_chunks import chunk_bounds, in_chunks
 from hpml_kernels.types import Array, Bound, DeviceCode, Inputs, Kernel, Tolerance, Work
 
 WORDS = 4  # in a block
@@ -119,7 +118,7 @@ def philox_parallel(words: int, key: int, threads: int, out: Array) -> None:
     """Draw on all cores, each its own blocks."""
     k0, k1 = np.uint64(key) & LOW, np.uint64(key) >> HALF
     for part in prange(threads):
-        first, last = bounds(np.uintp(words // WORDS), threads, part)
+        first, last = chunk_bounds(np.uintp(words // WORDS), threads, part)
         draw_blocks(first, k0, k1, out[first * np.uintp(WORDS) : last * np.uintp(WORDS)])
     draw_rest(k0, k1, out)
 
@@ -156,7 +155,7 @@ KERNEL = Kernel(
         "python": interpreted(philox_loop),
         **on_numpy(philox_numpy),
         "numba": in_numba(philox_serial),
-        "numba_parallel": in_parts(philox_parallel),
+        "numba_parallel": in_chunks(philox_parallel),
         "cuda_naive": on_cuda(
             bind_device,
             DeviceCode(

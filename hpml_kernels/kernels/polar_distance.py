@@ -14,10 +14,9 @@ from numba import prange
 from hpml_kernels.checks import check_array, check_shape
 from hpml_kernels.cpu import in_numba, interpreted, jit
 from hpml_kernels.cuda import by_element, cuda
-from hpml_kernels.parts import in_parts
 from hpml_kernels.peers import loosely, on_cupy, on_numexpr, on_numpy, on_torch
-from hpml_kernels.streaming import bounds
-from hpml_kernels.transcendental import squared_sine
+from hpml_kernels.simd.transcendental import squared_sine
+from hpml_kernels.thread_chunks import chunk_bounds, in_chunks
 from hpml_kernels.types import Array, Inputs, Kernel, Tolerance, Work
 
 HALF, FOUR = 0.5, np.float32(4)
@@ -76,7 +75,7 @@ def polar_parallel(  # noqa: PLR0913  two arrays for each point
 ) -> None:
     """Compute on all cores."""
     for part in prange(threads):
-        i, j = bounds(np.uintp(out.size), threads, part)
+        i, j = chunk_bounds(np.uintp(out.size), threads, part)
         polar_serial(r1[i:j], a1[i:j], r2[i:j], a2[i:j], out[i:j])
 
 
@@ -122,7 +121,7 @@ KERNEL = Kernel(
         **loosely(CARTESIAN, on_torch(run)),
         **loosely(CARTESIAN, on_cupy(run)),
         "numba": in_numba(polar_serial),
-        "numba_parallel": in_parts(polar_parallel),
+        "numba_parallel": in_chunks(polar_parallel),
         "cuda_naive": by_element(polar_cuda),
     },
 )

@@ -16,9 +16,8 @@ from numba import prange
 from hpml_kernels.checks import check_array
 from hpml_kernels.cpu import in_numba, interpreted, jit
 from hpml_kernels.cuda import THREADS, bind_cuda, cuda, on_cuda, to_device
-from hpml_kernels.parts import in_parts
 from hpml_kernels.peers import on_cupy, on_numpy, on_torch
-from hpml_kernels.streaming import bounds
+from hpml_kernels.thread_chunks import chunk_bounds, in_chunks
 from hpml_kernels.types import Array, Bound, DeviceCode, Inputs, Kernel, Tolerance, Work
 
 LARGEST = 1000
@@ -79,12 +78,12 @@ def scan_parallel(x: Array, threads: int, out: Array) -> None:
     for begin in range(0, out.size, threads * PART):
         block, into = x[begin : begin + threads * PART], out[begin : begin + threads * PART]
         for part in prange(threads):
-            first, last = bounds(np.uintp(into.size), threads, part)
+            first, last = chunk_bounds(np.uintp(into.size), threads, part)
             starts[part + 1] = total_of(block[first:last])
         for part in range(threads):
             starts[part + 1] += starts[part]
         for part in prange(threads):
-            first, last = bounds(np.uintp(into.size), threads, part)
+            first, last = chunk_bounds(np.uintp(into.size), threads, part)
             scan_from(starts[part], block[first:last], into[first:last])
         starts[0] = starts[threads]
 
@@ -146,7 +145,7 @@ KERNEL = Kernel(
         **on_torch(lambda torch, x, out: torch.cumsum(x, 0, out=out)),
         **on_cupy(lambda cupy, x, out: cupy.cumsum(x, out=out)),
         "numba": in_numba(scan_serial),
-        "numba_parallel": in_parts(scan_parallel),
+        "numba_parallel": in_chunks(scan_parallel),
         "cuda_shared": on_cuda(
             bind_device,
             DeviceCode(

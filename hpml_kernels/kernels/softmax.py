@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from hpml_kernels import vectors
 from hpml_kernels.cpu import in_numba, in_parallel, interpreted, jit
 from hpml_kernels.cuda import (
     ALL_LANES,
@@ -24,7 +23,8 @@ from hpml_kernels.cuda import (
 )
 from hpml_kernels.matrices import check_matrix, sides
 from hpml_kernels.peers import on_cupy, on_numpy, on_torch
-from hpml_kernels.transcendental import exponential
+from hpml_kernels.simd import vectors
+from hpml_kernels.simd.transcendental import exponential
 from hpml_kernels.types import Array, Bound, DeviceCode, Inputs, Kernel, Tolerance, Work
 
 SPREAD = 1000.0  # of the first row's numbers; the others are normal

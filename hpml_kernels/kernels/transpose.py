@@ -23,9 +23,9 @@ from hpml_kernels.cpu import (
 from hpml_kernels.cuda import bind_cuda, by_element, cuda, on_cuda, to_device
 from hpml_kernels.matrices import check_matrix, make_matrix, sides
 from hpml_kernels.peers import on_cupy, on_numpy, on_torch
-from hpml_kernels.turning import SIDE, turn, turn_past_caches
+from hpml_kernels.simd.transpose_tile import SIDE, transpose_tile, transpose_tile_past_caches
+from hpml_kernels.simd.vectors import BYTES
 from hpml_kernels.types import Array, Bound, DeviceCode, Kernel, Tolerance, Work
-from hpml_kernels.vectors import BYTES
 
 STRIP_ROWS, STRIP_COLUMNS = 8 * SIDE, 16 * SIDE
 TILE, TILE_ROWS = 32, 8  # a CUDA block's threads: each copies four elements of a tile
@@ -53,7 +53,7 @@ def transpose_loop(x: Array, out: Array) -> None:
 
 
 @jit()
-def turn_strip(x: Array, top: int, left: int, out: Array, past_caches: bool) -> None:  # noqa: FBT001
+def transpose_strip(x: Array, top: int, left: int, out: Array, past_caches: bool) -> None:  # noqa: FBT001
     """Transpose what lies within ``STRIP_ROWS`` and ``STRIP_COLUMNS`` of a corner."""
     rows, columns = x.shape
     bottom, right = min(top + STRIP_ROWS, rows), min(left + STRIP_COLUMNS, columns)
@@ -62,10 +62,11 @@ def turn_strip(x: Array, top: int, left: int, out: Array, past_caches: bool) -> 
     source, target = x.reshape(-1), out.reshape(-1)
     for i in range(top, whole_bottom, SIDE):
         for j in range(left, whole_right, SIDE):  # along rows, as the processor fetches ahead
+            at, to = i * columns + j, j * rows + i
             if past_caches:
-                turn_past_caches(source, i * columns + j, columns, target, j * rows + i, rows)
+                transpose_tile_past_caches(source, at, columns, target, to, rows)
             else:
-                turn(source, i * columns + j, columns, target, j * rows + i, rows)
+                transpose_tile(source, at, columns, target, to, rows)
     for i in range(top, bottom):
         for j in range(left if i >= whole_bottom else whole_right, right):
             out[j, i] = x[i, j]
@@ -76,7 +77,7 @@ def transpose_serial(x: Array, past_caches: bool, out: Array) -> None:  # noqa: 
     """Transpose on one core."""
     for top in range(0, x.shape[0], STRIP_ROWS):
         for left in range(0, x.shape[1], STRIP_COLUMNS):
-            turn_strip(x, top, left, out, past_caches)
+            transpose_strip(x, top, left, out, past_caches)
 
 
 @jit(parallel=True)
@@ -84,7 +85,7 @@ def transpose_parallel(x: Array, past_caches: bool, out: Array) -> None:  # noqa
     """Transpose on all cores, each its own rows of the result."""
     for strip in prange((x.shape[1] + STRIP_COLUMNS - 1) // STRIP_COLUMNS):
         for top in range(0, x.shape[0], STRIP_ROWS):
-            turn_strip(x, top, strip * STRIP_COLUMNS, out, past_caches)
+            transpose_strip(x, top, strip * STRIP_COLUMNS, out, past_caches)
 
 
 def _binder(function: Any) -> Callable[[Array, Array], Bound]:

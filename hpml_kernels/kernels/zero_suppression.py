@@ -6,9 +6,8 @@ from numba import prange
 from hpml_kernels.checks import check_array, check_count
 from hpml_kernels.cpu import in_numba, interpreted, jit
 from hpml_kernels.cuda import by_element, cuda
-from hpml_kernels.parts import in_parts
 from hpml_kernels.peers import on_cupy, on_numpy, on_torch
-from hpml_kernels.streaming import bounds
+from hpml_kernels.thread_chunks import chunk_bounds, in_chunks
 from hpml_kernels.types import Array, Inputs, Kernel, Tolerance, Work
 
 NOISE, PULSE, THRESHOLD, PULSES = 3, 300, 15, 23
@@ -52,7 +51,7 @@ def suppress_serial(signal: Array, threshold: int, out: Array) -> None:
 def suppress_parallel(signal: Array, threshold: int, threads: int, out: Array) -> None:
     """Suppress on all cores."""
     for part in prange(threads):
-        first, last = bounds(np.uintp(out.size), threads, part)
+        first, last = chunk_bounds(np.uintp(out.size), threads, part)
         suppress_serial(signal[first:last], threshold, out[first:last])
 
 
@@ -85,7 +84,7 @@ KERNEL = Kernel(
             lambda cupy, signal, threshold, out: cupy.multiply(signal, signal >= threshold, out=out)
         ),
         "numba": in_numba(suppress_serial),
-        "numba_parallel": in_parts(suppress_parallel),
+        "numba_parallel": in_chunks(suppress_parallel),
         "cuda_naive": by_element(suppress_cuda),
     },
 )

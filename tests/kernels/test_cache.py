@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import hpml_kernels
+import hpml_steps
 
 IMPORT = """
 import gc, json
@@ -61,7 +62,9 @@ def test_a_change_in_any_source_file_compiles_anew(tmp_path: Path) -> None:
     """numba itself would look at the function's own file alone, but much is inlined from others."""
     source, cache = tmp_path / "source", tmp_path / "cache"
     cache.mkdir()
-    shutil.copytree(Path(hpml_kernels.__file__).parent, source / "hpml_kernels")
+    for package in (hpml_kernels, hpml_steps):
+        folder = Path(str(package.__file__)).parent
+        shutil.copytree(folder, source / folder.name)
     assert ask(CALL, cache, source) == [0, 1]
     with (source / "hpml_kernels" / "checks.py").open("a") as other:
         other.write("# changed\n")

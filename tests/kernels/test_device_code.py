@@ -13,12 +13,12 @@ from numba import cuda, njit, typeof
 from numba.core import sigutils
 from numba.cuda import dispatcher
 
-from hpml_kernels import cuda_limits
 from hpml_kernels.cpu import aligned
-from hpml_kernels.cuda_vectors import load4, store4
-from hpml_kernels.limits import PRODUCTS
-from hpml_kernels.points import IN_WORD
 from hpml_kernels.registry import kernels
+from hpml_kernels.roofline import cuda_probes
+from hpml_kernels.roofline.probes import PRODUCTS
+from hpml_kernels.simd.circle_test import IN_WORD
+from hpml_kernels.simd.cuda_vectors import load4, store4
 from hpml_kernels.types import DeviceCode, Kernel
 
 CAPABILITY = (9, 0)
@@ -80,9 +80,9 @@ def test_registers_suffice(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kernel", "signature", "instruction", "in_a_round"),
     [
-        (cuda_limits.multiply_add, "void(float32[::1])", "fma.rn.f32", cuda_limits.CHAINS),
-        (cuda_limits.count_in_circle, "void(uint64[::1])", "setp.lt.u64", IN_WORD),
-        (cuda_limits.multiply, "void(uint64[::1])", "mul.lo.s64", PRODUCTS),
+        (cuda_probes.multiply_add, "void(float32[::1])", "fma.rn.f32", cuda_probes.CHAINS),
+        (cuda_probes.count_in_circle, "void(uint64[::1])", "setp.lt.u64", IN_WORD),
+        (cuda_probes.multiply, "void(uint64[::1])", "mul.lo.s64", PRODUCTS),
     ],
 )
 def test_what_a_probe_counts_is_left_in_its_code(

@@ -11,7 +11,7 @@ from hpml_kernels.call import call, check_result
 from hpml_kernels.kernels import hypot, transpose
 from hpml_kernels.kernels.matmul import DEPTH
 from hpml_kernels.registry import kernels
-from hpml_kernels.tile import COLUMNS, ROWS
+from hpml_kernels.simd.matmul_tile import COLUMNS, ROWS
 from hpml_steps.incorrect import Incorrect
 
 if TYPE_CHECKING:

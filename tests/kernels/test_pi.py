@@ -10,9 +10,9 @@ from scipy import stats
 
 from hpml_kernels.call import call
 from hpml_kernels.kernels import monte_carlo_pi as pi
-from hpml_kernels.limits import COUNT_IN_CIRCLE, WORD_ROUNDS
-from hpml_kernels.points import IN_WORD, LATTICE_PI, hits_in, is_hit
 from hpml_kernels.registry import kernels
+from hpml_kernels.roofline.probes import COUNT_IN_CIRCLE, WORD_ROUNDS
+from hpml_kernels.simd.circle_test import IN_WORD, LATTICE_PI, hits_in, is_hit
 
 SAMPLES, SEEDS = 20_000, 64
 ONE_SAMPLE_DEVIATION = np.sqrt(np.pi * (4 - np.pi))

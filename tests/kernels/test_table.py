@@ -13,12 +13,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hpml_kernels import table
-from hpml_kernels.compare import ROUNDS, SLOW_NS, Row, _held_to_cpus, interleaved, measure, rows_of
 from hpml_kernels.cpu import available_cores
 from hpml_kernels.cuda import why_not_cuda
-from hpml_kernels.limits import PASSES, amount_of, probes
 from hpml_kernels.registry import kernels
+from hpml_kernels.roofline import table
+from hpml_kernels.roofline.compare import (
+    ROUNDS,
+    SLOW_NS,
+    Row,
+    _held_to_cpus,
+    interleaved,
+    measure,
+    rows_of,
+)
+from hpml_kernels.roofline.probes import PASSES, amount_of, probes
 from hpml_kernels.types import Limit, Work
 
 ROW = Row(

@@ -10,7 +10,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from hpml_kernels.vectors import BYTES
+from hpml_kernels.simd.vectors import BYTES
 
 SIDE = 16
 _INT = ir.IntType(32)
@@ -27,7 +27,7 @@ def _shuffles(builder: Any, rows: list[Any]) -> list[Any]:
     return [builder.shuffle_vector(*pair) for pair in pairs]
 
 
-def _turning(*, past_caches: bool) -> Any:
+def _transposing(*, past_caches: bool) -> Any:
     def typed(  # noqa: PLR0913  two places, each an array, an index and a stride
         _typing: Any,
         x: Any,
@@ -63,5 +63,5 @@ def _turning(*, past_caches: bool) -> Any:
     return typed
 
 
-turn = intrinsic(_turning(past_caches=False))
-turn_past_caches = intrinsic(_turning(past_caches=True))
+transpose_tile = intrinsic(_transposing(past_caches=False))
+transpose_tile_past_caches = intrinsic(_transposing(past_caches=True))

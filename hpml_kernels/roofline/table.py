@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from hpml_kernels.compare import Row, compare
 from hpml_kernels.cuda import why_not_cuda
 from hpml_kernels.registry import kernels
+from hpml_kernels.roofline.compare import Row, compare
 
 HEADINGS = ("kernel", "variant", "on", "size", "us/call", "GB/s", "GFLOP/s", "limit")
 RATIOS = ("ratio_to_limit", "ratio_to_best_peer", "best peer")
@@ -70,7 +70,7 @@ def main() -> None:
 
 def write(rows: Sequence[Row], folder: Path) -> None:
     """Write the table as Markdown, the rows as JSON and the picture as SVG."""
-    from hpml_kernels.roofline import draw
+    from hpml_kernels.roofline.plot import draw
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "kernels.md").write_text("\n".join(report(rows)) + "\n", encoding="utf-8")

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hpml_kernels.compare import Group, Row
+from hpml_kernels.roofline.compare import Group, Row
 
 COLOURS: dict[Group, str] = {"one core": "#3f6fd1", "all cores": "#c0392b", "cuda": "#2e8b57"}
 BANDWIDTHS = {"read", "copy", "combine", "accumulate"}

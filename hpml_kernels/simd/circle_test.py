@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
-from hpml_kernels.vectors import square_sums
+from hpml_kernels.simd.vectors import square_sums
 
 IN_WORD = 2
 RADIUS_SQUARED = np.uint64(2**30)

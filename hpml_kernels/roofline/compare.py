@@ -19,8 +19,8 @@ import numpy as np
 
 from hpml_kernels.call import bind, check_variant
 from hpml_kernels.cuda import cuda_clock, why_not_cuda
-from hpml_kernels.limits import Probe, amount_of, probes
 from hpml_kernels.registry import kernels
+from hpml_kernels.roofline.probes import Probe, amount_of, probes
 from hpml_kernels.step import SEED, why_not
 from hpml_kernels.types import Kernel, Limit, Variant, Work
 from hpml_steps.clocks import Clock
@@ -132,7 +132,7 @@ def _group(variant: Variant) -> Group:
 
 def _ways(limit: Limit, work: Work, group: Group) -> Sequence[Probe]:
     if group == "cuda":
-        from hpml_kernels.cuda_limits import cuda_probe
+        from hpml_kernels.roofline.cuda_probes import cuda_probe
 
         return [cuda_probe(limit, work)]
     return probes(limit, work, parallel=group == "all cores")

@@ -18,10 +18,10 @@ import numpy as np
 from numba import get_num_threads, prange
 
 from hpml_kernels.cpu import aligned, jit
-from hpml_kernels.points import IN_WORD, OPERATIONS, misses_in
-from hpml_kernels.streaming import bounds
+from hpml_kernels.simd.circle_test import IN_WORD, OPERATIONS, misses_in
+from hpml_kernels.simd.vectors import fma, load, splat, store, stream, total
+from hpml_kernels.thread_chunks import chunk_bounds
 from hpml_kernels.types import Array, Limit, Work
-from hpml_kernels.vectors import fma, load, splat, store, stream, total
 
 W = np.uintp(16)  # float32 in a vector
 TWO, THREE, FOUR = np.uintp(32), np.uintp(48), np.uintp(64)  # vectors
@@ -84,7 +84,7 @@ def _read(parallel: bool) -> Any:  # noqa: FBT001  a compiled function goes by i
         whole = 0.0
         parts = threads if parallel else 1
         for part in prange(parts):
-            first, last = bounds(np.uintp(x.size), parts, part)
+            first, last = chunk_bounds(np.uintp(x.size), parts, part)
             a = b = c = d = splat(ZERO)
             for i in range(first, last, FOUR):
                 a, b = a + load(x, i), b + load(x, i + W)
@@ -101,7 +101,7 @@ def _read_streams(parallel: bool) -> Any:  # noqa: FBT001
         parts = threads if parallel else 1
         quarter = np.uintp(x.size) // np.uintp(4)
         for part in prange(parts):
-            first, last = bounds(quarter, parts, part)
+            first, last = chunk_bounds(quarter, parts, part)
             a = b = c = d = splat(ZERO)
             for i in range(first, last, W):
                 a, b = a + load(x, i), b + load(x, i + quarter)
@@ -117,7 +117,7 @@ def _copy(parallel: bool, past_caches: bool) -> Any:  # noqa: FBT001
     def copy(x: Array, _y: Array, out: Array, threads: int) -> None:
         parts = threads if parallel else 1
         for part in prange(parts):
-            first, last = bounds(np.uintp(x.size), parts, part)
+            first, last = chunk_bounds(np.uintp(x.size), parts, part)
             for i in range(first, last, W):
                 if past_caches:
                     stream(out, i, load(x, i))
@@ -131,7 +131,7 @@ def _combine(parallel: bool, past_caches: bool) -> Any:  # noqa: FBT001
     def combine(x: Array, y: Array, out: Array, threads: int) -> None:
         parts = threads if parallel else 1
         for part in prange(parts):
-            first, last = bounds(np.uintp(x.size), parts, part)
+            first, last = chunk_bounds(np.uintp(x.size), parts, part)
             for i in range(first, last, W):
                 if past_caches:
                     stream(out, i, load(x, i) + load(y, i))
@@ -145,7 +145,7 @@ def _accumulate(parallel: bool) -> Any:  # noqa: FBT001
     def accumulate(x: Array, _y: Array, out: Array, threads: int) -> None:
         parts = threads if parallel else 1
         for part in prange(parts):
-            first, last = bounds(np.uintp(out.size), parts, part)
+            first, last = chunk_bounds(np.uintp(out.size), parts, part)
             for i in range(first, last, W):
                 store(out, i, fma(load(out, i), splat(HALF), load(x, i)))  # stays bounded
 

@@ -1,6 +1,6 @@
 """What a CUDA device can do at best: copies in its memory and to it, launches, arithmetic.
 
-The kernels count as the loops of :mod:`hpml_kernels.limits` do. Not run on a GPU yet.
+The kernels count as the loops of :mod:`hpml_kernels.roofline.probes` do. Not run on a GPU yet.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from hpml_kernels.cuda import THREADS, cuda, to_device
-from hpml_kernels.limits import HALF_BITS, MULTIPLIER, PRODUCTS, WORD_OPS, Probe
-from hpml_kernels.points import hits_in
+from hpml_kernels.roofline.probes import HALF_BITS, MULTIPLIER, PRODUCTS, WORD_OPS, Probe
+from hpml_kernels.simd.circle_test import hits_in
 from hpml_kernels.types import Array, Limit, Work
 
 ROUNDS = 4096

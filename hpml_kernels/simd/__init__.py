@@ -1,0 +1,1 @@
+"""Vectors and intrinsics inside compiled code: what numba's loops cannot be relied on to make."""
