@@ -1,0 +1,211 @@
+"""Self-Explaining RoBERTa: a classifier whose phrases and known sentences explain its answer.
+
+D. Rajagopal et al., arXiv 2103.12279, on any encoder. The local layer scores each phrase by how it
+differs from its sentence; the global layer scores the sentence together with the concepts that are
+most like it.
+
+Shapes: B sentences, T tokens, P phrases, D width, C classes, K nearest concepts.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, log_softmax, relu
+
+from hpml_models.networks.concepts import (
+    GLOBAL_HEADS,
+    UNKNOWN,
+    ConceptStore,
+    Nearest,
+    Similarity,
+    check_sizes,
+)
+from hpml_models.networks.encoders import run_layers
+
+JOINT_WEIGHT = 0.1  # of the local and of the global layer's logits: the published recipe's
+CLASSIFIER, LOCAL_LOGITS, LOCAL_LOG_PROBABILITIES, GLOBAL = range(4)
+"""What the second dimension of the network's output holds."""
+
+
+class Parts(NamedTuple):
+    """What the head finds: logits ``[B, C]``, ``[B, P, C]``, ``[B, C]``, and what was retrieved."""
+
+    classifier: Tensor
+    phrases: Tensor
+    global_: Tensor
+    nearest: Nearest
+
+
+class LocalLayer(nn.Module):
+    """Logits of each phrase, from how it differs from its sentence."""
+
+    def __init__(self, width: int, classes: int) -> None:
+        """Make the projection."""
+        super().__init__()
+        self.project = nn.Linear(width, classes)
+
+    def forward(self, hidden_BTD: Tensor, spans_BPT: Tensor) -> Tensor:
+        """Return ``[B, P, C]``."""
+        phrases_BPD = phrase_means(hidden_BTD, spans_BPT)
+        sentence_B1D = hidden_BTD[:, :1]
+        scores: Tensor = self.project(relu(phrases_BPD) - relu(sentence_B1D))
+        return scores
+
+
+class GlobalLayer(nn.Module):
+    """Logits of each sentence together with its nearest concepts."""
+
+    def __init__(self, width: int, classes: int, dropout: float) -> None:
+        """Make the attention over a sentence and its concepts, and the projection."""
+        super().__init__()
+        self.attention = nn.MultiheadAttention(
+            width, GLOBAL_HEADS, dropout=dropout, batch_first=True
+        )
+        self.project = nn.Linear(width, classes)
+
+    def forward(self, sentence_BD: Tensor, concepts_BKD: Tensor) -> Tensor:
+        """Return ``[B, C]``: only the sentence's own position is used, so only it is computed."""
+        sequence = torch.cat([sentence_BD[:, None], concepts_BKD.to(sentence_BD.dtype)], dim=1)
+        mixed, _ = self.attention(sequence[:, :1], sequence, sequence, need_weights=False)
+        scores: Tensor = self.project(mixed[:, 0])
+        return scores
+
+
+class SelfExplainingHead(nn.Module):
+    """Classifier, local layer and global layer above an encoder."""
+
+    def __init__(  # noqa: PLR0913  the sizes
+        self,
+        *,
+        width: int,
+        classes: int,
+        concepts: int,
+        nearest: int,
+        dropout: float,
+        similarity: Similarity = "inner_product",
+    ) -> None:
+        """Make the three layers and the store. Raises ValueError if the sizes do not fit."""
+        super().__init__()
+        check_sizes(concepts=concepts, nearest=nearest, width=width)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(width, classes)
+        self.local = LocalLayer(width, classes)
+        self.global_ = GlobalLayer(width, classes, dropout)
+        self.store = ConceptStore(concepts, width, similarity)
+        self._nearest = nearest
+
+    def forward(
+        self, hidden_BTD: Tensor, *, spans: Tensor, owner: Tensor | None = None, **_: Tensor
+    ) -> Tensor:
+        """Return ``[B, 4, C]``: see :data:`CLASSIFIER` and its neighbours."""
+        return stacked(self.parts(hidden_BTD, spans, owner), spans)
+
+    def parts(self, hidden_BTD: Tensor, spans_BPT: Tensor, owner_B: Tensor | None = None) -> Parts:
+        """Return what each layer finds; without owners no sentence is in the store."""
+        sentence_BD = hidden_BTD[:, 0]
+        if owner_B is None:
+            owner_B = torch.full_like(sentence_BD[:, 0], UNKNOWN, dtype=torch.long)
+        nearest = self.store.nearest(sentence_BD.detach(), owner_B, self._nearest)
+        dropped_BD = self.dropout(sentence_BD)
+        return Parts(
+            classifier=self.classifier(dropped_BD),
+            phrases=self.local(hidden_BTD, spans_BPT),
+            global_=self.global_(dropped_BD, self.store.encodings[nearest.rows]),
+            nearest=nearest,
+        )
+
+
+class SelfExplaining(nn.Module):
+    """An encoder's layers and a :class:`SelfExplainingHead`, one after the other."""
+
+    def __init__(self, body: list[nn.Module], head: SelfExplainingHead) -> None:
+        """Hold the encoder's layers, of which the first takes token ids, and the head."""
+        super().__init__()
+        self.layers = nn.ModuleList([*body, head])
+
+    @property
+    def head(self) -> SelfExplainingHead:
+        """The last layer."""
+        head = self.layers[-1]
+        assert isinstance(head, SelfExplainingHead)  # noqa: S101  __init__ put it there
+        return head
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        spans: Tensor,
+        owner: Tensor | None = None,
+    ) -> Tensor:
+        """Return ``[B, 4, C]`` of ids and mask ``[B, T]``, spans ``[B, P, T]``, owners ``[B]``."""
+        side = {"attention_mask": attention_mask, "spans": spans}
+        if owner is not None:
+            side["owner"] = owner
+        outputs: Tensor = run_layers(self.layers, input_ids, side)
+        return outputs
+
+    def encode(self, input_ids: Tensor, attention_mask: Tensor, **_: Tensor) -> Tensor:
+        """Return the encoder's output ``[B, T, D]``."""
+        side = {"attention_mask": attention_mask}
+        hidden: Tensor = run_layers(self.layers[:-1], input_ids, side)
+        return hidden
+
+    def encode_sentences(self, **inputs: Tensor) -> Tensor:
+        """Return the sentence vectors ``[B, D]``: those of the first token, which is ``<s>``."""
+        return self.encode(**inputs)[:, 0]
+
+
+def stacked(parts: Parts, spans_BPT: Tensor) -> Tensor:
+    """Return what both objectives need ``[B, 4, C]``: see :data:`CLASSIFIER` and its neighbours."""
+    local = mean_over_phrases(parts.phrases, spans_BPT)
+    log_mean = log_mean_probability(parts.phrases, spans_BPT)
+    return torch.stack([parts.classifier, local, log_mean, parts.global_], dim=1)
+
+
+def phrase_means(hidden_BTD: Tensor, spans_BPT: Tensor) -> Tensor:
+    """Average the tokens of each phrase ``[B, P, D]``; of a padding row, zeros."""
+    spans = spans_BPT.to(hidden_BTD.dtype)
+    return spans @ hidden_BTD / spans.sum(-1, keepdim=True).clamp(min=1)
+
+
+def is_phrase(spans_BPT: Tensor) -> Tensor:
+    """Return ``[B, P]``: whether a row is a phrase and not padding."""
+    return spans_BPT.sum(-1) > 0
+
+
+def mean_over_phrases(values_BPC: Tensor, spans_BPT: Tensor) -> Tensor:
+    """Average over the real phrases of each sentence ``[B, C]``."""
+    real_BP1 = is_phrase(spans_BPT)[..., None]
+    return values_BPC.masked_fill(~real_BP1, 0).sum(1) / real_BP1.sum(1).clamp(min=1)
+
+
+def log_mean_probability(logits_BPC: Tensor, spans_BPT: Tensor) -> Tensor:
+    """Return the logarithm ``[B, C]`` of the mean of the real phrases' probabilities."""
+    real_BP1 = is_phrase(spans_BPT)[..., None]
+    log_probabilities = log_softmax(logits_BPC.float(), dim=-1)
+    summed = log_probabilities.masked_fill(~real_BP1, float("-inf")).logsumexp(1)
+    return (summed - real_BP1.sum(1).clamp(min=1).log()).to(logits_BPC.dtype)
+
+
+def joint_logits(outputs_B4C: Tensor, weight: float = JOINT_WEIGHT) -> Tensor:
+    """Return the logits ``[B, C]`` of the joint objective: the public code's weighted sum."""
+    layers = outputs_B4C.unbind(1)
+    return layers[CLASSIFIER] + weight * (layers[LOCAL_LOGITS] + layers[GLOBAL])
+
+
+def joint_loss(outputs_B4C: Tensor, labels_B: Tensor) -> Tensor:
+    """Return the mean cross-entropy of the joint logits."""
+    return cross_entropy(joint_logits(outputs_B4C), labels_B)
+
+
+def three_losses(
+    outputs_B4C: Tensor, labels_B: Tensor, *, local_weight: float = 1, global_weight: float = 1
+) -> Tensor:
+    """Return the paper's objective: classifier, local and global cross-entropy, weighted."""
+    layers = outputs_B4C.unbind(1)
+    return (
+        cross_entropy(layers[CLASSIFIER], labels_B)
+        + local_weight * cross_entropy(layers[LOCAL_LOG_PROBABILITIES], labels_B)
+        + global_weight * cross_entropy(layers[GLOBAL], labels_B)
+    )
