@@ -1,35 +1,24 @@
-"""The pytest plugin: hooks and the ``bench`` fixture, all work done elsewhere."""
+"""The pytest plugin: options, the ``bench`` fixture and hooks, all work done elsewhere.
 
-from collections.abc import Collection, Generator
+It is loaded into every pytest of an environment that has it. So it imports nothing heavy and reads
+nothing before a test that measures is collected or an option asks for a verdict; then
+:mod:`hpml_gate.active` does the work.
+"""
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING
 
 import pytest
-from _pytest.runner import runtestprotocol  # what plugins that rerun tests use, too
-from pytest_benchmark.fixture import BenchmarkFixture
 
 from hpml_gate import hookspec
-from hpml_gate.baselines.store import BaselineError
-from hpml_gate.bench import Bench
-from hpml_gate.output.files_of_a_run import Outputs, write
-from hpml_gate.output.terminal import summarize
-from hpml_gate.output.test_reports import Held, hold_or_send, send
-from hpml_gate.run.checkout import BaseError
-from hpml_gate.run.confirm import confirm_suspects
 from hpml_gate.run.listing import uses_bench
-from hpml_gate.run.missing import MissingItem, find_missing, find_missing_of_base, missing_message
-from hpml_gate.run.progress import Progress
-from hpml_gate.run.session import GateSession
-from hpml_gate.run.settings import Settings, add_options
+from hpml_gate.run.settings import add_options, mode_of
+from hpml_gate.run.stash import DESELECTED, GATE
 
-GATE = pytest.StashKey[GateSession]()
-OUTPUTS = pytest.StashKey[Outputs]()
-PROGRESS = pytest.StashKey[Progress]()
-DESELECTED = pytest.StashKey[set[str]]()
-HELD = pytest.StashKey[Held]()
+if TYPE_CHECKING:
+    from hpml_gate.bench import Bench
 
-NOTHING_JUDGED = {
-    "judge": "nothing was judged: no case that ran has a baseline of this machine",
-    "paired": "nothing was judged: no case that ran could be compared with the base",
-}
+ASKING = {"record", "judge", "paired"}  # modes in which a run without cases has still to answer
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,22 +36,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "gate(margin='5%'): how much slower is a regression of this test"
     )
-    config.stash[GATE] = GateSession(config=config, settings=Settings.of(config))
     config.stash[DESELECTED] = set()
-    config.stash[HELD] = {}
 
 
 @pytest.fixture
-def bench(request: pytest.FixtureRequest, benchmark: BenchmarkFixture) -> Bench:
+def bench(request: pytest.FixtureRequest) -> "Bench":
     """Measure a prepared step in fresh launches, judge it, fail when it got slower."""
-    gate = request.config.stash[GATE]
-    return Bench(benchmark, gate, request.node, _progress(request.config))
+    from hpml_gate import active
 
-
-def _progress(config: pytest.Config) -> Progress:
-    if PROGRESS not in config.stash:
-        config.stash[PROGRESS] = Progress(config)
-    return config.stash[PROGRESS]
+    return active.bench_of(request)
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
@@ -75,61 +57,37 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> Generator[None, None, None]:
-    """After all selection: check what is compared with; each missing test gets a failing item."""
+    """After all selection: start the gate if something is gated, and check what is missing."""
     yield
-    gate = config.stash[GATE]
-    if config.option.collectonly or gate.settings.mode in {"off", "self-test"}:
-        return
-    known = config.stash[DESELECTED].union(item.nodeid for item in items)
-    try:
-        missing = _missing(gate, known, measures=any(uses_bench(item) for item in items))
-    except (BaselineError, BaseError) as error:
-        gate.bases.close()
-        raise pytest.UsageError(str(error)) from None
-    items += [MissingItem.from_parent(session, test=test, why=missing[test]) for test in missing]
+    is_asked = mode_of(config) in ASKING or any(uses_bench(item) for item in items)
+    if is_asked and not config.option.collectonly:
+        from hpml_gate import active
 
-
-def _missing(gate: GateSession, known: Collection[str], *, measures: bool) -> dict[str, str]:
-    """Return the tests that are missing, and why each fails."""
-    if gate.is_paired:
-        return find_missing_of_base(gate, known)
-    if gate.records and measures:
-        gate.baselines.check_writable()
-    if not gate.settings.baselines.is_dir():
-        return {}
-    gate.missing = find_missing(gate.config, gate.baselines.by_case.values(), known)
-    if not gate.judges:
-        return {}
-    why = "no test measures it any more"
-    return {one.test: missing_message(one, why) for one in gate.missing}
+        active.start(session, items)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """Run a test that measures; its reports wait if its case has still to be confirmed."""
-    stash = item.config.stash
-    if not uses_bench(item):
+    if GATE not in item.config.stash or not uses_bench(item):
         return None
-    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    reports = runtestprotocol(item, log=False, nextitem=nextitem)
-    hold_or_send(stash[GATE], stash[HELD], item, reports)
-    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-    return True
+    from hpml_gate import active
+
+    return active.run_protocol(item, nextitem)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """After the last test: confirm all suspects together, then report their tests."""
-    gate, held = session.config.stash[GATE], session.config.stash[HELD]
+    is_complete = False
     try:
         result = yield
-        if gate.suspects:
-            confirm_suspects(gate, _progress(session.config))
+        is_complete = True
     finally:
-        gate.leave_unconfirmed()
-        for item, reports in held.values():
-            send(gate, item, reports)
-        gate.bases.close()
+        if GATE in session.config.stash:
+            from hpml_gate import active
+
+            active.end_of_tests(session.config, is_complete=is_complete)
     return result
 
 
@@ -139,57 +97,20 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Keep failures out of the baselines; a test that did not measure what it did is missing."""
     report = yield
-    gate = item.config.stash[GATE]
-    if uses_bench(item) and (why := _why_not_measured(item, report, gate)):
-        _fail_if_missing(item, report, gate, why)
-    if report.failed:
-        gate.failed.add(item.nodeid)
+    if GATE in item.config.stash:
+        from hpml_gate import active
+
+        active.take_report(item, report)
     return report
-
-
-def _why_not_measured(item: pytest.Item, report: pytest.TestReport, gate: GateSession) -> str:
-    """Return why a test that did not fail measured nothing; nothing if it did, or is not over."""
-    if report.skipped and not hasattr(report, "wasxfail"):
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-        return f"its test was skipped ({reason})"
-    if report.when == "call" and report.passed and item.nodeid not in gate.cases:
-        return "its test passed without measuring"
-    return ""
-
-
-def _fail_if_missing(
-    item: pytest.Item, report: pytest.TestReport, gate: GateSession, why: str
-) -> None:
-    if gate.is_paired and item.nodeid in gate.base_tests:
-        report.outcome = "failed"
-        report.longrepr = (
-            f"missing: {item.nodeid} is measured at the base but {why}. Let it measure, or add it "
-            "to gate_retired in the ini file"
-        )
-    for baseline in gate.baselines_of(item.nodeid):
-        if gate.settings.mode == "record":
-            gate.missing.append(baseline)
-        else:
-            report.outcome = "failed"
-            report.longrepr = missing_message(baseline, why)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write what was measured; a run that should judge and judged nothing did not pass."""
-    gate = session.config.stash[GATE]
-    outputs = session.config.stash[OUTPUTS] = write(gate)
-    collects_only = session.config.option.collectonly
-    nothing_judged = not any(one.was_judged for one in gate.verdicts)
-    if gate.settings.mode in {"judge", "paired"} and nothing_judged and not collects_only:
-        outputs.problems.append(
-            f"--gate {gate.settings.mode}, but {NOTHING_JUDGED[gate.settings.mode]}"
-        )
-    if outputs.problems and session.exitstatus in (
-        pytest.ExitCode.OK,
-        pytest.ExitCode.NO_TESTS_COLLECTED,
-    ):
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if GATE in session.config.stash:
+        from hpml_gate import active
+
+        active.finish(session)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -203,5 +124,7 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Show verdicts and where things are, after pytest-benchmark's tables."""
-    if OUTPUTS in config.stash:
-        summarize(terminalreporter, config.stash[GATE], config.stash[OUTPUTS])
+    if GATE in config.stash:
+        from hpml_gate import active
+
+        active.show(terminalreporter, config)

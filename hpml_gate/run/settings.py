@@ -3,12 +3,14 @@
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from hpml_gate.judge.sequential_test import Budget
-from hpml_gate.run.case import Case
+from hpml_gate.judge.budget import Budget
+
+if TYPE_CHECKING:
+    from hpml_gate.run.case import Case
 
 Mode = Literal["auto", "record", "judge", "paired", "self-test", "off"]
 FEWEST_OF_SELF_TEST = 12  # a third of them under load, and rates need four of either
@@ -36,7 +38,7 @@ class Settings:
         """Read the settings from options and ini file."""
         option = config.getoption
         stored = option("gate_baselines") or config.getini("gate_baselines")
-        mode: Mode = "off" if option("benchmark_skip", default=False) else option("gate")
+        mode = mode_of(config)
         return cls(
             mode=mode,
             baselines=config.rootpath / stored,
@@ -51,11 +53,18 @@ class Settings:
             retired=tuple(config.getini("gate_retired")),
         )
 
-    def margin_of(self, case: Case, *, paired: bool = False) -> float:
+    def margin_of(self, case: "Case", *, paired: bool = False) -> float:
         """Return how much slower is a regression: the test's own margin before the run's."""
         own = case.margin if case.margin is not None else self.margin
         usual = PAIRED_MARGIN if paired else STORED_MARGIN
         return usual if own is None else own
+
+
+def mode_of(config: pytest.Config) -> Mode:
+    """Return what this run is for."""
+    skips = config.getoption("benchmark_skip", default=False)
+    mode: Mode = "off" if skips else config.getoption("gate")
+    return mode
 
 
 def add_options(parser: pytest.Parser) -> None:

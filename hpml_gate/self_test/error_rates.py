@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hpml_gate.judge import sequential_test
+from hpml_gate.judge.budget import Budget
 from hpml_gate.judge.statistics import holm, of_pairs
 from hpml_gate.measure.samples import Observation
 from hpml_gate.self_test.other_tools import RULES, Times
@@ -91,7 +92,7 @@ class Pool:
 
 
 def run_trial(
-    pool: Pool, share: float, margin: float, budget: sequential_test.Budget, generator: Generator
+    pool: Pool, share: float, margin: float, budget: Budget, generator: Generator
 ) -> Ended:
     """Screen, confirm and control one case that is slower by ``share``."""
     first: list[float] = []
@@ -109,9 +110,7 @@ def run_trial(
     return Ended(is_slower=slower, is_clear=confirmed.is_clear, seconds=first[-1] + again[-1])
 
 
-def gate_rate(
-    pool: Pool, share: float, margin: float, budget: sequential_test.Budget
-) -> tuple[Rate, float]:
+def gate_rate(pool: Pool, share: float, margin: float, budget: Budget) -> tuple[Rate, float]:
     """Return how often the gate says slower, and the median seconds of its clear passes."""
     generator = np.random.default_rng(SEED)
     rates, seconds = [], []
@@ -126,7 +125,7 @@ def gate_rate(
     return rate, median(seconds) if seconds else float("nan")
 
 
-def run_rate(pools: Sequence[Pool], margin: float, budget: sequential_test.Budget) -> Rate:
+def run_rate(pools: Sequence[Pool], margin: float, budget: Budget) -> Rate:
     """Return how often a run fails that holds a case for each pool and no change at all.
 
     As a run does: all are screened, the suspects confirmed, Holm's correction over them. The null
@@ -140,9 +139,7 @@ def run_rate(pools: Sequence[Pool], margin: float, budget: sequential_test.Budge
     return Rate(rate=failed / RUNS, low=interval.low, high=interval.high, count=RUNS)
 
 
-def _run_fails(
-    pools: Sequence[Pool], margin: float, budget: sequential_test.Budget, generator: Generator
-) -> bool:
+def _run_fails(pools: Sequence[Pool], margin: float, budget: Budget, generator: Generator) -> bool:
     suspects = []
     for pool in pools:
         screened = sequential_test.screen(pool.draws(0.0, generator), margin, budget.screen_s)
@@ -168,17 +165,13 @@ def rule_rate(rule: Callable[[Times, Times], bool], pool: Sequence[Observation])
     return Rate(rate=found / len(pool), low=interval.low, high=interval.high, count=len(pool))
 
 
-def summary(
-    observations: Sequence[Observation], margin: float, budget: sequential_test.Budget
-) -> Iterator[str]:
+def summary(observations: Sequence[Observation], margin: float, budget: Budget) -> Iterator[str]:
     """Write all that a self-test says."""
     yield from table(observations, margin, budget)
     yield from run_lines(observations, margin, budget)
 
 
-def table(
-    observations: Sequence[Observation], margin: float, budget: sequential_test.Budget
-) -> Iterator[str]:
+def table(observations: Sequence[Observation], margin: float, budget: Budget) -> Iterator[str]:
     """Write the rates as Markdown: a table for each case and load."""
     for case_id in dict.fromkeys(one.case_id for one in observations):
         for is_loaded in (False, True):
@@ -189,9 +182,7 @@ def table(
                 yield from _rows(of_case, margin, budget)
 
 
-def run_lines(
-    observations: Sequence[Observation], margin: float, budget: sequential_test.Budget
-) -> Iterator[str]:
+def run_lines(observations: Sequence[Observation], margin: float, budget: Budget) -> Iterator[str]:
     """Say how often a run of all these cases fails although nothing changed."""
     for is_loaded in (False, True):
         cases: dict[str, list[Observation]] = {}
@@ -207,9 +198,7 @@ def run_lines(
             )
 
 
-def _rows(
-    observations: Sequence[Observation], margin: float, budget: sequential_test.Budget
-) -> Iterator[str]:
+def _rows(observations: Sequence[Observation], margin: float, budget: Budget) -> Iterator[str]:
     pool = Pool.of(observations)
     scatter = float(pool.deviations.std(ddof=1))
     yield f"{pool.deviations.size} launches, which scatter by {scatter:.2%}\n"
@@ -228,7 +217,7 @@ def main(files: Sequence[str]) -> None:
     """Print the tables of one or more ``self-test.json`` together, without measuring."""
     documents = [json.loads(Path(file).read_text(encoding="utf-8")) for file in files]
     observations = [Observation(**one) for made in documents for one in made["observations"]]
-    margin, budget = documents[0]["margin"], sequential_test.Budget.of(documents[0]["budget_s"])
+    margin, budget = documents[0]["margin"], Budget.of(documents[0]["budget_s"])
     for line in summary(observations, margin, budget):
         print(line)  # noqa: T201  this is what the command is for
 

@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import binomtest
 
 from hpml_gate.judge import sequential_test
+from hpml_gate.judge.budget import Budget
 from hpml_gate.judge.statistics import holm, of_pairs
 from hpml_gate.judge.verdict import of_screening, of_trial
 from hpml_gate.measure.samples import Observation
@@ -23,7 +24,7 @@ from hpml_gate.self_test.error_rates import (
 from hpml_gate.self_test.other_tools import RULES
 
 MARGIN = 0.03
-BUDGET = sequential_test.Budget.of(60.0)
+BUDGET = Budget.of(60.0)
 LAUNCH_S = 2.0
 
 

@@ -1,0 +1,159 @@
+"""What the plugin's hooks do once something is gated."""
+
+from collections.abc import Collection
+
+import pytest
+from _pytest.runner import runtestprotocol  # what plugins that rerun tests use, too
+
+from hpml_gate.baselines.store import BaselineError
+from hpml_gate.bench import Bench
+from hpml_gate.output.files_of_a_run import Outputs, write
+from hpml_gate.output.terminal import summarize
+from hpml_gate.output.test_reports import Held, hold_or_send, send
+from hpml_gate.run.checkout import BaseError
+from hpml_gate.run.confirm import confirm_suspects
+from hpml_gate.run.listing import uses_bench
+from hpml_gate.run.missing import MissingItem, find_missing, find_missing_of_base, missing_message
+from hpml_gate.run.progress import Progress
+from hpml_gate.run.session import GateSession
+from hpml_gate.run.settings import Settings
+from hpml_gate.run.stash import DESELECTED, GATE, PROGRESS
+
+OUTPUTS = pytest.StashKey[Outputs]()
+HELD = pytest.StashKey[Held]()
+
+NOTHING_JUDGED = {
+    "judge": "nothing was judged: no case that ran has a baseline of this machine",
+    "paired": "nothing was judged: no case that ran could be compared with the base",
+}
+
+
+def bench_of(request: pytest.FixtureRequest) -> Bench:
+    """Return the fixture of one test."""
+    gate = _session(request.config)
+    benchmark = request.getfixturevalue("benchmark")
+    return Bench(benchmark, gate, request.node, _progress(request.config))
+
+
+def _session(config: pytest.Config) -> GateSession:
+    """Return the run's session; the first to ask starts it."""
+    if GATE not in config.stash:
+        config.stash[GATE] = GateSession(config=config, settings=Settings.of(config))
+        config.stash[HELD] = {}
+    return config.stash[GATE]
+
+
+def _progress(config: pytest.Config) -> Progress:
+    if PROGRESS not in config.stash:
+        config.stash[PROGRESS] = Progress(config)
+    return config.stash[PROGRESS]
+
+
+def start(session: pytest.Session, items: list[pytest.Item]) -> None:
+    """Check what is compared with; each missing test gets a failing item."""
+    gate = _session(session.config)
+    if gate.settings.mode in {"off", "self-test"}:
+        return
+    known = session.config.stash[DESELECTED].union(item.nodeid for item in items)
+    try:
+        missing = _missing(gate, known, measures=any(uses_bench(item) for item in items))
+    except (BaselineError, BaseError) as error:
+        gate.bases.close()
+        raise pytest.UsageError(str(error)) from None
+    items += [MissingItem.from_parent(session, test=test, why=missing[test]) for test in missing]
+
+
+def _missing(gate: GateSession, known: Collection[str], *, measures: bool) -> dict[str, str]:
+    """Return the tests that are missing, and why each fails."""
+    if gate.is_paired:
+        return find_missing_of_base(gate, known)
+    if gate.records and measures:
+        gate.baselines.check_writable()
+    if not gate.settings.baselines.is_dir():
+        return {}
+    gate.missing = find_missing(gate.config, gate.baselines.by_case.values(), known)
+    if not gate.judges:
+        return {}
+    why = "no test measures it any more"
+    return {one.test: missing_message(one, why) for one in gate.missing}
+
+
+def run_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+    """Run a test that measures; its reports wait if its case has still to be confirmed."""
+    stash = item.config.stash
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    reports = runtestprotocol(item, log=False, nextitem=nextitem)
+    hold_or_send(stash[GATE], stash[HELD], item, reports)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
+def end_of_tests(config: pytest.Config, *, is_complete: bool) -> None:
+    """Confirm all suspects together if every test ran, then report their tests."""
+    gate, held = config.stash[GATE], config.stash[HELD]
+    try:
+        if gate.suspects and is_complete:
+            confirm_suspects(gate, _progress(config))
+    finally:
+        gate.leave_unconfirmed()
+        for item, reports in held.values():
+            send(gate, item, reports)
+        gate.bases.close()
+
+
+def take_report(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Keep failures out of the baselines; a test that did not measure what it did is missing."""
+    gate = item.config.stash[GATE]
+    if uses_bench(item) and (why := _why_not_measured(item, report, gate)):
+        _fail_if_missing(item, report, gate, why)
+    if report.failed:
+        gate.failed.add(item.nodeid)
+
+
+def _why_not_measured(item: pytest.Item, report: pytest.TestReport, gate: GateSession) -> str:
+    """Return why a test that did not fail measured nothing; nothing if it did, or is not over."""
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        return f"its test was skipped ({reason})"
+    if report.when == "call" and report.passed and item.nodeid not in gate.cases:
+        return "its test passed without measuring"
+    return ""
+
+
+def _fail_if_missing(
+    item: pytest.Item, report: pytest.TestReport, gate: GateSession, why: str
+) -> None:
+    if gate.is_paired and item.nodeid in gate.base_tests:
+        report.outcome = "failed"
+        report.longrepr = (
+            f"missing: {item.nodeid} is measured at the base but {why}. Let it measure, or add it "
+            "to gate_retired in the ini file"
+        )
+    for baseline in gate.baselines_of(item.nodeid):
+        if gate.settings.mode == "record":
+            gate.missing.append(baseline)
+        else:
+            report.outcome = "failed"
+            report.longrepr = missing_message(baseline, why)
+
+
+def finish(session: pytest.Session) -> None:
+    """Write what was measured; a run that should judge and judged nothing did not pass."""
+    gate = session.config.stash[GATE]
+    outputs = session.config.stash[OUTPUTS] = write(gate)
+    nothing_judged = not any(one.was_judged for one in gate.verdicts)
+    if gate.settings.mode in {"judge", "paired"} and nothing_judged:
+        outputs.problems.append(
+            f"--gate {gate.settings.mode}, but {NOTHING_JUDGED[gate.settings.mode]}"
+        )
+    if outputs.problems and session.exitstatus in (
+        pytest.ExitCode.OK,
+        pytest.ExitCode.NO_TESTS_COLLECTED,
+    ):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def show(reporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Show verdicts and where things are."""
+    if OUTPUTS in config.stash:
+        summarize(reporter, config.stash[GATE], config.stash[OUTPUTS])
