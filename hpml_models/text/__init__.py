@@ -1,0 +1,1 @@
+"""Text as arrays: tokenizers, rows of token ids, windows of long contexts, phrases."""
