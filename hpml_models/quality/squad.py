@@ -140,7 +140,8 @@ def best(
     """Sweep the threshold over the questions' own ``no_answer``, from lowest to highest.
 
     As the official script does: it begins with "no answer" everywhere, takes questions one by one
-    in the sort's order, equal ones too, and keeps the first threshold of the highest score. None
+    in the sort's order, equal ones too, counts any text against a question without an answer (also
+    one that normalises to nothing), and keeps the first threshold of the highest score. None
     where all are equal: then there is nothing to sweep.
     """
     if len({no_answer[name] for name in golds}) <= 1:

@@ -1,6 +1,7 @@
 """Tokenizers: trained ones are the same each time, published ones are transformers' own."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -118,7 +119,7 @@ def test_the_published_files_make_transformers_own_tokens(
 ) -> None:
     from transformers import BertTokenizer, RobertaTokenizer
 
-    theirs = {"roberta-base": RobertaTokenizer, "bert-base-uncased": BertTokenizer}[kind.name]
+    theirs: Any = {"roberta-base": RobertaTokenizer, "bert-base-uncased": BertTokenizer}[kind.name]
     folder = Path(data_root) / "tokenizers" / kind.name
     texts = sst2.read_reviews(sst2.find_split(Path(data_root), "validation")).texts
     expected = theirs.from_pretrained(str(folder))(list(texts))["input_ids"]

@@ -1,5 +1,6 @@
 """Windows over long contexts: no answer is lost, and each label's tokens are the answer's text."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def tokenizer(request: pytest.FixtureRequest) -> TextTokenizer:
     return train_tokenizer(request.param, WORDS * 3, 430)
 
 
-def label_texts(windows: Windows, asked: list[Asked], number: int) -> list[str]:
+def label_texts(windows: Windows, asked: Sequence[Asked], number: int) -> list[str]:
     """Return what the labels of a question's windows stand for; "" where there is none."""
     texts = []
     for index in (windows.question_N == number).nonzero()[0]:
