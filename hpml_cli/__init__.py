@@ -34,7 +34,7 @@ def _run() -> int:
 
 
 def _kernels() -> None:
-    from hpml_kernels.table import main
+    from hpml_kernels.roofline.table import main
 
     main()
 
