@@ -25,7 +25,8 @@ class BlockTime:
 
     On a device with a clock of its own ``ns`` is the device's time; a wall time far above it
     means that the host is what limits the step. The others are diagnostics of this process:
-    CPU time, page faults, and how often another process took the CPU away.
+    CPU time, page faults, and how often another process took the CPU away. ``unjudged`` says why
+    the time says nothing, if it does not.
     """
 
     ns: int
@@ -33,6 +34,7 @@ class BlockTime:
     cpu_ns: int = 0
     page_faults: int = 0
     preemptions: int = 0
+    unjudged: str = ""
 
 
 TIME = "time"  # the name of the first metric

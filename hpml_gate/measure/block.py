@@ -5,11 +5,12 @@ The clock is passed in, so all of it runs under a fake one in the tests.
 
 import gc
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from time import perf_counter_ns
+from dataclasses import dataclass, replace
+from inspect import isawaitable
 
+from hpml_gate.clocks import REAL
 from hpml_gate.protocol import BlockTime, Clock, Step, Timer
 
 
@@ -32,6 +33,7 @@ class Calibration:
 
     iterations: int
     step_ns: float
+    unjudged: str = ""  # why its times say nothing
 
 
 # Both sides take turns of two blocks each, so what matters is that a turn is short, and that there
@@ -43,7 +45,7 @@ def time_block(
     run: Callable[[], object],
     clock: Clock | None,
     iterations: int,
-    now_ns: Callable[[], int] = perf_counter_ns,
+    now_ns: Callable[[], int] = REAL.perf_counter_ns,
 ) -> BlockTime:
     """Run ``iterations`` steps between two rests of the device and return what they took."""
     with _no_garbage_collection():
@@ -65,19 +67,44 @@ def time_block(
     )
 
 
+def time_first(run: Callable[[], object], clock: Clock | None, iterations: int) -> BlockTime:
+    """Time a block as :func:`time_block` does, and look at what the calls return."""
+    returned: list[object] = []
+    block = time_block(lambda: returned.append(run()), clock, iterations)
+    return replace(block, unjudged=_why_nothing_ran(returned[-1]))
+
+
+def _why_nothing_ran(returned: object) -> str:
+    """Return why a call that returned this has not done its work, if it has not."""
+    lazy = isinstance(returned, Generator | AsyncGenerator)
+    if not lazy and not isawaitable(returned):
+        return ""
+    if isinstance(returned, Generator | Coroutine):
+        returned.close()
+    kind = "generator" if lazy else "coroutine"
+    return (
+        f"the call returns a {kind} that nothing {'iterates over' if lazy else 'awaits'}, so none "
+        f"of its work is timed: time a function that runs it (list(...), asyncio.run(...))"
+    )
+
+
 def warm_up(step: Step, plan: Plan, timer: Timer = time_block) -> Calibration:
     """Run past compilation (the first ``warmup_steps``), on to ``warmup_ns`` after the first.
 
     Its last block says how many steps fill one.
     """
-    step.measure(timer, 1)
+    first = step.measure(time_first, 1)
     spent_ns = sum(_slowest_ns(step, 1, timer) for _ in range(plan.warmup_steps - 1))
     iterations = 1
     while True:
         spent_ns += (block_ns := _slowest_ns(step, iterations, timer))
         if spent_ns >= plan.warmup_ns and block_ns >= plan.block_ns / 4:
             filling = max(1, round(iterations * plan.block_ns / block_ns))
-            return Calibration(iterations=filling, step_ns=block_ns / iterations)
+            return Calibration(
+                iterations=filling,
+                step_ns=block_ns / iterations,
+                unjudged=next((rank.unjudged for rank in first if rank.unjudged), ""),
+            )
         if block_ns < plan.block_ns:
             iterations *= 2
 

@@ -4,23 +4,19 @@ A process is the replicate: memory layout, thread placement and allocator state 
 with each, and they move a step's time by more than its iterations scatter.
 """
 
-import os
-import pickle
-import shlex
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import execnet
-
+from hpml_gate.clocks import REAL
 from hpml_gate.measure.block import time_block
 from hpml_gate.measure.environment import pin, quiet_environment
-from hpml_gate.measure.worker import BOOTSTRAP, Facts, Greeting, StepRequest
+from hpml_gate.measure.leftovers import launch_folder
+from hpml_gate.measure.process import Command, FreshProcess, GoneError, variables
+from hpml_gate.measure.worker import Facts, Greeting, UnsendableError
 from hpml_gate.protocol import BlockTime, Timer
 
 TICK_S = 1.0  # how often whoever waits is told that the launch still runs
@@ -28,14 +24,29 @@ STOP_S = 2.0  # how long a process may take to leave before it is killed
 
 
 class LaunchError(Exception):
-    """A launch gave no samples; ``status`` says which kind of failure it was."""
+    """A launch gave no samples; ``status`` says which kind of failure it was.
 
-    def __init__(self, status: str, summary: str, details: str = "", side: str = "") -> None:
+    ``ended`` is what a test's launch left when its test was over: its reports, above all.
+    """
+
+    def __init__(
+        self,
+        status: str,
+        summary: str,
+        details: str = "",
+        side: str = "",
+        ended: Mapping[str, Any] | None = None,
+    ) -> None:
         """Keep the kind, the one-line reason, what is known beyond it, and the side it was on."""
         super().__init__(summary)
         self.status = status
         self.details = details
         self.side = side
+        self.ended = ended
+
+
+def _unmoved(path: Path) -> Path:
+    return path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +57,35 @@ class Side:
     python: str = sys.executable
     path: Sequence[str] = field(default_factory=lambda: tuple(sys.path))
     has_own_packages: bool = False  # those of the interpreter, found behind this path
-    folder: Path | None = None  # where its processes start; None: where this one is
+    moved: Callable[[Path], Path] = _unmoved  # where it has what this checkout has at a path
     root: str = ""  # where its own code lies
     foreign: str | None = None  # a folder that nothing else may be imported from, but the gate
+
+
+class Request(Protocol):
+    """What a launch is asked to prepare: a step, or a test up to the call that is timed."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it works."""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The variables that it finds."""
+
+    @property
+    def answers(self) -> str:
+        """The module whose ``serve`` answers for it in the launch."""
+
+    @property
+    def is_test(self) -> bool:
+        """Whether its launch is a whole test, whose fixtures may need something for themselves."""
+
+    def packed(self, moved: Callable[[Path], Path]) -> bytes:
+        """Return what to prepare, for a side that has a path's files at ``moved(path)``."""
+
+    def keep(self, side: str, ended: Mapping[str, Any]) -> None:
+        """Keep what a test's launch left on a side."""
 
 
 @dataclass(kw_only=True)
@@ -60,28 +97,33 @@ class Deadline:
 
     def __post_init__(self) -> None:
         """Start counting."""
-        self._deadline_s = time.monotonic() + self.timeout_s
+        self._deadline_s = REAL.monotonic_s() + self.timeout_s
 
     @property
     def is_over(self) -> bool:
         """Whether the launch has had its time."""
-        return time.monotonic() >= self._deadline_s
+        return REAL.monotonic_s() >= self._deadline_s
 
 
 class Worker:
     """A fresh process that holds one step; its messages are in :mod:`hpml_gate.measure.worker`."""
 
-    def __init__(self, gateway: execnet.Gateway, side: Side, deadline: Deadline) -> None:
-        """Start the far end."""
+    def __init__(
+        self, process: FreshProcess, side: Side, request: Request, deadline: Deadline
+    ) -> None:
+        """Tell the far end where its code lies; :meth:`greet` waits until it is there."""
         self.side = side
-        self._gateway = gateway
+        self._process = process
+        self._request = request
         self._deadline = deadline
-        with self._told_of_death():
-            self._channel = gateway.remote_exec(BOOTSTRAP)
-            self._channel.send(([*side.path], side.has_own_packages))
-        greeting: Greeting = self.ask("greet")
+        self.python = ""
+        self._send(([*side.path], side.has_own_packages, request.answers))
+        self.send("greet")
+
+    def greet(self) -> None:
+        """Wait until the process is there, and has found what it is to prepare."""
+        greeting: Greeting = self.receive()
         self.python = greeting.python
-        self._pid = greeting.pid
 
     def ask(self, method: str, *arguments: object) -> Any:
         """Send a request and wait for its answer."""
@@ -90,15 +132,27 @@ class Worker:
 
     def send(self, method: str, *arguments: object) -> None:
         """Send a request; :meth:`receive` brings the answer."""
-        with self._told_of_death():
-            self._channel.send(pickle.dumps((method, *arguments)))
+        self._send((method, *arguments))
 
     def receive(self) -> Any:
         """Wait for the answer; raises :class:`LaunchError` if it is none."""
         kind, answer = self._next_message()
+        if kind == "answer":
+            return answer
         if kind == "raised":
-            raise self._error(answer["status"], answer["summary"], answer["traceback"])
-        return pickle.loads(answer)  # noqa: S301  our own child process wrote it
+            ended = self._next_message()[1] if self._request.is_test else None
+            raise self._error(answer["status"], answer["summary"], answer["traceback"], ended)
+        raise self._error(answer["status"], answer["summary"], ended=answer)
+
+    def finish(self) -> None:
+        """Let a test go on after the call that was timed, and keep what it leaves."""
+        if not self._request.is_test:
+            return
+        self.send("finish")
+        ended: Mapping[str, Any] = self._next_message()[1]
+        if ended["status"] != "measured":
+            raise self._error(ended["status"], ended["summary"], ended=ended)
+        self._request.keep(self.side.name, ended)
 
     def time(self, iterations: int, timer: Timer = time_block) -> Sequence[BlockTime]:
         """Time one block: a time per rank."""
@@ -121,103 +175,115 @@ class Worker:
 
     def pin(self, cpus: Sequence[int]) -> None:
         """Hold the process, and its ranks, to ``cpus``."""
-        pin(self._pid, cpus)
+        pin(self._process.pid, cpus)
+
+    def _send(self, message: object) -> None:
+        try:
+            self._process.send(message)
+        except GoneError:
+            raise self._error("error", self._process.how_it_died()) from None
 
     def _next_message(self) -> tuple[str, Any]:
-        with self._told_of_death():
-            while not self._deadline.is_over:
-                self._deadline.tick()
-                with suppress(execnet.TimeoutError):
-                    message: tuple[str, Any] = self._channel.receive(TICK_S)
-                    return message
+        while not self._deadline.is_over:
+            self._deadline.tick()
+            try:
+                message: tuple[str, Any] = self._process.receive(TICK_S)
+            except TimeoutError:
+                continue
+            except GoneError:
+                died = self._process.how_it_died()
+                raise self._error("error", died, self._process.output) from None
+            return message
         raise self._error(
             "timeout",
             f"the launch gave no answer within {self._deadline.timeout_s:g} s (--gate-timeout)",
+            self._process.output,
         )
 
-    @contextmanager
-    def _told_of_death(self) -> Iterator[None]:
-        try:
-            yield
-        except execnet.RemoteError as error:  # what even the worker could not catch: sys.exit()
-            raise self._error("error", "the step ended its process", str(error)) from None
-        except (EOFError, OSError):
-            raise self._error("error", _how_it_died(self._gateway)) from None
-
-    def _error(self, status: str, summary: str, details: str = "") -> LaunchError:
-        return LaunchError(status, summary, details, self.side.name)
+    def _error(
+        self, status: str, summary: str, details: str = "", ended: Mapping[str, Any] | None = None
+    ) -> LaunchError:
+        return LaunchError(status, summary, details, self.side.name, ended)
 
 
 @contextmanager
 def workers(
-    orders: Sequence[tuple[Side, StepRequest]],
+    requests: Sequence[tuple[Side, Request]],
     cpus: Sequence[int],
     cpu_count: int | None,
     deadline: Deadline,
 ) -> Iterator[list[Worker]]:
-    """Start a worker for each order, prepared at the same time, then all held to ``cpus``.
+    """Start a worker for each request, then hold all to ``cpus``.
 
-    They end with the context, by force where asking does not help.
+    They start at the same time. Steps are prepared at the same time, tests one after the other:
+    what a fixture needs for itself while it sets up is then one launch's at a time. All end with
+    the context, by force where asking does not help.
     """
-    packed = [_packed(order) for _, order in orders]
-    with _processes(cpu_count) as start:
-        started = [Worker(start(side), side, deadline) for side, _ in orders]
-        for worker, order in zip(started, packed, strict=True):
-            worker.send("prepare", order)
+    packed = [_packed(side, request) for side, request in requests]
+    with _processes(requests, cpu_count) as processes:
+        started = [
+            Worker(process, side, request, deadline)
+            for process, (side, request) in zip(processes, requests, strict=True)
+        ]
         for worker in started:
-            worker.receive()
+            worker.greet()
+        _prepare(started, packed, one_by_one=any(request.is_test for _, request in requests))
         for worker in started:
             worker.check_origin()
             worker.pin(cpus)
         yield started
+        for worker in started:
+            worker.finish()
+
+
+def _packed(side: Side, request: Request) -> bytes:
+    try:
+        return request.packed(side.moved)
+    except UnsendableError as error:
+        raise LaunchError("error", str(error)) from None
+
+
+def _prepare(started: Sequence[Worker], packed: Sequence[bytes], *, one_by_one: bool) -> None:
+    if one_by_one:
+        for worker, order in zip(started, packed, strict=True):
+            worker.ask("prepare", order)
+        return
+    for worker, order in zip(started, packed, strict=True):
+        worker.send("prepare", order)
+    for worker in started:
+        worker.receive()
 
 
 @contextmanager
-def _processes(cpu_count: int | None) -> Iterator[Callable[[Side], execnet.Gateway]]:
-    """Give what starts a side's process; all of them, and what they leave, go with the context.
-
-    Workers leave without tidying up, or are killed, so their temporary files (sockets of
-    multiprocessing, say) are in a folder that is removed for them.
-    """
-    with tempfile.TemporaryDirectory(prefix="hpml-launch-", ignore_cleanup_errors=True) as folder:
-        environment = {**quiet_environment(cpu_count), "TMPDIR": folder}
-        group = execnet.Group()
-        try:
-            yield lambda side: group.makegateway(_specification(side, environment))
-        finally:
-            group.terminate(timeout=STOP_S)
+def _processes(
+    requests: Sequence[tuple[Side, Request]], cpu_count: int | None
+) -> Iterator[list[FreshProcess]]:
+    """Yield a fresh process for each request. On exit end them, and delete their files."""
+    with launch_folder() as folder, ExitStack() as stack:
+        processes: list[FreshProcess] = []
+        stack.callback(_end, processes)
+        for number, (side, request) in enumerate(requests):
+            command = _command(side, request, cpu_count, folder / str(number))
+            processes.append(FreshProcess(command=command))
+        yield processes
 
 
-def _packed(order: StepRequest) -> bytes:
-    try:
-        return pickle.dumps(order)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise LaunchError(
-            "error",
-            f"{order.prepare!r} or its arguments cannot be sent to a fresh process ({error}): "
-            "give bench a function of a module and plain data",
-        ) from None
+def _end(processes: Sequence[FreshProcess]) -> None:
+    for process in processes:
+        process.hang_up()
+    deadline_s = REAL.monotonic_s() + STOP_S
+    for process in processes:
+        process.end(deadline_s)
 
 
-def _specification(side: Side, environment: Mapping[str, str]) -> str:
-    """Return a command for the side's interpreter, its environment set before it starts."""
-    assignments = [f"{name}={value}" for name, value in environment.items()]
+def _command(side: Side, request: Request, cpu_count: int | None, temporary: Path) -> Command:
+    added = {**quiet_environment(cpu_count), "TMPDIR": str(temporary)}
+    environment = variables(request.environment, added)
     if side.has_own_packages:
-        assignments = ["-u", "PYTHONPATH", *assignments]
-    folder = f"//chdir={side.folder}" if side.folder else ""
-    return f"popen//python={shlex.join(['env', *assignments, side.python])}{folder}"
-
-
-def _how_it_died(gateway: execnet.Gateway) -> str:
-    status = gateway._io.wait()  # noqa: SLF001  execnet shows a process's exit status nowhere else
-    if status is not None and status < 0:
-        return f"the measuring process was killed by signal {-status}" + _memory_hint(-status)
-    return f"the measuring process exited with status {status} before it answered"
-
-
-def _memory_hint(signal_number: int) -> str:
-    out_of_memory_killer = 9
-    if signal_number != out_of_memory_killer:
-        return ""
-    free_mib = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
-    return f" (the kernel does so when memory runs out; {free_mib} MiB are free now)"
+        environment.pop("PYTHONPATH", None)
+    return Command(
+        python=side.python,
+        folder=side.moved(request.folder),
+        environment=environment,
+        temporary=temporary,
+    )

@@ -4,7 +4,6 @@ Whatever the machine does for longer than a few blocks it does to both sides, so
 their ratio. One side runs at a time: each block is asked for, and its end awaited, before the next.
 """
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,12 +12,12 @@ from math import log
 from random import Random
 from statistics import median
 
+from hpml_gate.clocks import REAL
 from hpml_gate.measure.block import PAIRED, time_block
 from hpml_gate.measure.disturbance import Counters, Disturbance, between
 from hpml_gate.measure.environment import cpus_of_launch
-from hpml_gate.measure.launch import Deadline, LaunchError, Side, Worker, workers
+from hpml_gate.measure.launch import Deadline, LaunchError, Request, Side, Worker, workers
 from hpml_gate.measure.samples import Launch, launch_of
-from hpml_gate.measure.worker import StepRequest
 from hpml_gate.protocol import TIME, BlockTime, Timer
 
 # How long the turns of a launch take. Short, because launches differ more than turns: of a Python
@@ -61,7 +60,7 @@ class InterleavedPair:
     def __init__(self, base: Worker, head: Worker, order: Random) -> None:
         """Warm both up, one after the other; each does the same before it is timed."""
         self._base, self._head, self._order = base, head, order
-        self._start_s = time.monotonic()
+        self._start_s = REAL.monotonic_s()
         warm = [worker.ask("warm_up", PAIRED) for worker in order.sample([base, head], k=2)]
         self._iterations: int = min(one.iterations for one in warm)
         self.turns = _turns(4 * self._iterations * max(one.step_ns for one in warm))
@@ -69,7 +68,7 @@ class InterleavedPair:
     @property
     def seconds(self) -> float:
         """How long both have stood and been measured, warm-up included."""
-        return time.monotonic() - self._start_s
+        return REAL.monotonic_s() - self._start_s
 
     def check_origins(self) -> None:
         """Raise if either side has by now imported the other's code."""
@@ -98,8 +97,8 @@ class InterleavedPair:
 @contextmanager
 def interleaved_pair(
     number: int,
-    base: tuple[Side, StepRequest],
-    head: tuple[Side, StepRequest],
+    base: tuple[Side, Request],
+    head: tuple[Side, Request],
     cpus: int | None,
     deadline: Deadline,
 ) -> Iterator[InterleavedPair]:
@@ -124,7 +123,7 @@ class Launcher:
 
     base: Side
     head: Side
-    order: StepRequest
+    order: Request
     cpus: int | None
     timeout_s: float
     progress: Callable[[int], None]  # told the number of the launch, from 1, each second

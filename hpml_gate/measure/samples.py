@@ -25,6 +25,8 @@ class Launch:
     items_per_step: int
     metrics: Mapping[str, Metric]
     disturbance: Disturbance
+    parameters: str = ""  # of the test, on its side
+    unjudged: str = ""  # why its times say nothing
 
     @property
     def step_ns(self) -> list[float]:
@@ -59,6 +61,8 @@ class Samples:
     effective: Mapping[str, Any]
     metrics: Mapping[str, Sequence[Metric]]  # one for each launch
     disturbances: Sequence[Disturbance]
+    parameters: str = ""  # of the test; nothing where they are not the same in each launch
+    unjudged: str = ""  # why the times say nothing
 
     @classmethod
     def of(cls, case_id: str, launches: list[Launch]) -> "Samples":
@@ -76,6 +80,8 @@ class Samples:
             effective={**first.effective, **diagnostics},
             metrics={name: [one.metrics[name] for one in launches] for name in first.metrics},
             disturbances=[launch.disturbance for launch in launches],
+            parameters=first.parameters * (len({one.parameters for one in launches}) == 1),
+            unjudged=first.unjudged,
         )
 
     @cached_property
@@ -121,6 +127,8 @@ def launch_of(
         items_per_step=facts.items_per_step,
         metrics=facts.metrics,
         disturbance=disturbance,
+        parameters=facts.parameters,
+        unjudged=facts.unjudged,
     )
 
 

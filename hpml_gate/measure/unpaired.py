@@ -6,13 +6,12 @@ from dataclasses import replace
 from hpml_gate.measure.block import Calibration, Plan
 from hpml_gate.measure.disturbance import Counters, between
 from hpml_gate.measure.environment import cpus_of_launch
-from hpml_gate.measure.launch import Deadline, Side, Worker, workers
+from hpml_gate.measure.launch import Deadline, Request, Side, Worker, workers
 from hpml_gate.measure.samples import Launch, Samples, launch_of
-from hpml_gate.measure.worker import StepRequest
 
 
 def measure(  # noqa: PLR0913  one keyword for each thing that a user may set
-    order: StepRequest,
+    order: Request,
     *,
     case_id: str,
     launches: int,
@@ -27,24 +26,27 @@ def measure(  # noqa: PLR0913  one keyword for each thing that a user may set
     """
     done: list[Launch] = []
     while len(done) < launches:
-        numbers = range(len(done), min(len(done) + _at_once(cpus), launches))
+        numbers = range(len(done), min(len(done) + _at_once(order, cpus), launches))
         deadline = Deadline(timeout_s=timeout_s, tick=lambda: progress(numbers.start + 1))  # noqa: B023
         iterations = done[0].iterations if done else None
         done += _launch(numbers, order, cpus, iterations, deadline)
     return Samples.of(case_id, done)
 
 
-def _at_once(cpus: int | None) -> int:
+def _at_once(order: Request, cpus: int | None) -> int:
     """Return how many launches are prepared at the same time; they are timed one by one.
 
-    Preparing is most of a launch. What needs the whole machine, or a GPU, is prepared alone.
+    Preparing is most of a launch. What needs the whole machine, or a GPU, is prepared alone, and
+    so is a test: its fixtures may need a port or a lock for themselves.
     """
-    return 1 if cpus is None else max(1, min(2, len(cpus_of_launch(0, None)) // cpus))
+    if cpus is None or order.is_test:
+        return 1
+    return max(1, min(2, len(cpus_of_launch(0, None)) // cpus))
 
 
 def _launch(
     numbers: Sequence[int],
-    order: StepRequest,
+    order: Request,
     cpus: int | None,
     iterations: int | None,
     deadline: Deadline,

@@ -1,9 +1,8 @@
 """The far end of a launch: a fresh process that prepares one step and times blocks of it.
 
-Messages on the channel: first what ``sys.path`` is to be, then pickled requests
-``(method, *arguments)`` of :class:`Workbench`; to each comes one answer, ``("answer", pickled)`` or
-``("raised", {...})``. They are pickled apart from the channel's own format, so that an order can
-name functions that only that ``sys.path`` can find.
+Messages: requests ``(method, *arguments)`` of :class:`Workbench`; to each comes one answer,
+``("answer", value)`` or ``("raised", {...})``. What to prepare is pickled apart from them, so that
+it can name functions that only this side's ``sys.path`` can find.
 """
 
 import os
@@ -12,7 +11,7 @@ import platform
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,44 +19,63 @@ from hpml_gate.measure.block import Calibration, Plan, time_block, warm_up
 from hpml_gate.measure.environment import QUIET_NAMES
 from hpml_gate.protocol import BlockTime, Metric, Step, Timer
 
-BOOTSTRAP = """
-import sys
-path, keeps_own = channel.receive()
-sys.path[:] = path + (sys.path if keeps_own else [])
-from hpml_gate.measure.worker import serve
-serve(channel)
-"""
+
+class Connection(Protocol):
+    """What is used of a connection to the controller."""
+
+    def send(self, obj: Any) -> None:
+        """Send an object."""
+
+    def recv(self) -> Any:
+        """Wait for an object; raises EOFError when the other end has hung up."""
 
 
-class Channel(Protocol):
-    """What is used of an execnet channel."""
-
-    def send(self, item: object) -> None:
-        """Send plain data."""
-
-    def receive(self) -> Any:
-        """Wait for plain data."""
+class UnsendableError(Exception):
+    """What is to be prepared cannot be sent to a fresh process."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepRequest:
-    """What a launch is asked to prepare: ``prepare(*args)`` gives the step."""
+    """What a launch is asked to prepare: ``prepare(*args)`` gives the step.
+
+    It works where the test that asks works now, and finds the same variables.
+    """
 
     prepare: Callable[..., Step]
     args: tuple[Any, ...]
+    folder: Path = field(default_factory=Path.cwd)
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    answers: str = __name__
+    is_test: bool = False
+
+    def packed(self, _moved: Callable[[Path], Path]) -> bytes:
+        """Return what to prepare; raises :class:`UnsendableError`."""
+        try:
+            return pickle.dumps((self.prepare, self.args))
+        except (pickle.PicklingError, AttributeError, TypeError, RecursionError) as error:
+            raise UnsendableError(
+                f"{self.prepare!r} or its arguments cannot be sent to a fresh process ({error}): "
+                "give bench a function of a module and plain data",
+            ) from None
+
+    def keep(self, side: str, ended: Mapping[str, Any]) -> None:
+        """Keep nothing: a step leaves no reports."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Greeting:
     """Who answers."""
 
-    pid: int
     python: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What a step says of itself, and the process of itself."""
+    """What a step says of itself, and the process of itself.
+
+    ``parameters`` are those of its test, on this side; ``unjudged`` says why its times say
+    nothing, if they do not.
+    """
 
     items_per_step: int
     effective: Mapping[str, Any]
@@ -65,6 +83,8 @@ class Facts:
     cpus: Sequence[int]
     niceness: int
     environment: Mapping[str, str]
+    parameters: str = ""
+    unjudged: str = ""
 
 
 class LackingError(Exception):
@@ -74,46 +94,55 @@ class LackingError(Exception):
 class Workbench:
     """The requests that a worker answers."""
 
-    _step: Step
+    step: Step
+    parameters = ""
+
+    def __init__(self) -> None:
+        """Have no step yet."""
+        self._unjudged = ""
 
     def greet(self) -> Greeting:
         """Say who this is."""
         version = f"{platform.python_implementation()} {platform.python_version()}"
-        return Greeting(pid=os.getpid(), python=version)
+        return Greeting(python=version)
 
-    def prepare(self, order: bytes) -> None:
-        """Build the step that the pickled :class:`StepRequest` describes."""
+    def prepare(self, packed: bytes) -> None:
+        """Build the step that a packed :class:`StepRequest` describes."""
         try:
-            made: StepRequest = pickle.loads(order)  # noqa: S301  the other end is our own parent process
+            prepare, args = pickle.loads(packed)  # noqa: S301  the other end is our own parent process
         except Exception as error:
             raise LackingError(f"{type(error).__name__}: {error}") from error
-        self._step = made.prepare(*made.args)
+        self.step = prepare(*args)
 
     def warm_up(self, plan: Plan) -> Calibration:
         """Run until compilation and caches are behind, and say how long a step takes then."""
-        return warm_up(self._step, plan)
+        warm = warm_up(self.step, plan)
+        self._unjudged = warm.unjudged
+        return warm
 
     def time(self, iterations: int, timer: Timer = time_block) -> Sequence[BlockTime]:
         """Time one block: a time per rank."""
-        return self._step.measure(timer, iterations)
+        return self.step.measure(timer, iterations)
 
     def facts(self) -> Facts:
         """Read the step's facts back, after all timing."""
         return Facts(
-            items_per_step=self._step.items_per_step,
-            effective=self._step.effective,
+            items_per_step=self.step.items_per_step,
+            effective=self.step.effective,
             metrics={  # the gate's own class: a step's may be known to this side alone
                 name: Metric(value=one.value, better=one.better, margin=one.margin)
-                for name, one in getattr(self._step, "metrics", {}).items()
+                for name, one in getattr(self.step, "metrics", {}).items()
             },
             cpus=sorted(os.sched_getaffinity(0)),
             niceness=os.getpriority(os.PRIO_PROCESS, 0),
             environment={name: os.environ[name] for name in QUIET_NAMES if name in os.environ},
+            parameters=self.parameters,
+            unjudged=self._unjudged,
         )
 
     def observe(self) -> Mapping[str, Any]:
         """Let the step find out more of what took effect; nothing is timed after that."""
-        observed: Mapping[str, Any] = getattr(self._step, "observe", dict)()
+        observed: Mapping[str, Any] = getattr(self.step, "observe", dict)()
         return observed
 
     def stray_module(self, foreign: str, root: str) -> str | None:
@@ -127,31 +156,54 @@ class Workbench:
 
     def close(self) -> None:
         """Give back what the step holds."""
-        if hasattr(self, "_step"):
-            self._step.close()
+        if hasattr(self, "step"):
+            self.step.close()
 
 
-def serve(channel: Channel) -> None:
-    """Answer requests until there is none: the controller has closed the channel."""
+class Conversation:
+    """The far end's side of the talk: it answers requests until one that somebody waits for."""
+
+    def __init__(self, connection: Connection, bench: Workbench) -> None:
+        """Answer by ``bench`` what comes over ``connection``."""
+        self._connection = connection
+        self._bench = bench
+
+    def answer_until(self, method: str | None = None) -> None:
+        """Answer all requests before that of ``method``, which is left for :meth:`answer`.
+
+        What a request raises is described to the other end, then raised. Raises EOFError when the
+        other end has hung up.
+        """
+        while (request := self._connection.recv())[0] != method:
+            self.answer(request)
+
+    def answer(self, request: tuple[Any, ...]) -> None:
+        """Answer one request."""
+        method, *arguments = request
+        try:
+            answer = getattr(self._bench, method)(*arguments)
+        except BaseException as error:
+            self._connection.send(("raised", described(error)))
+            raise
+        self._connection.send(("answer", answer))
+
+
+def serve(connection: Connection) -> None:
+    """Answer requests for a step until there is none: the controller has hung up."""
     bench = Workbench()
-    try:
-        while True:
-            request = channel.receive()
-            channel.send(_answer(bench, request))
-    except EOFError:
-        bench.close()
-        os._exit(0)  # what an interpreter tidies up at its end takes torch two seconds
+    talk = Conversation(connection, bench)
+    while True:
+        try:
+            talk.answer_until()
+        except EOFError:
+            bench.close()
+            os._exit(0)  # what an interpreter tidies up at its end takes torch two seconds
+        except BaseException:  # noqa: BLE001, S112  it was described, and belongs to the test that asked
+            continue
 
 
-def _answer(bench: Workbench, request: bytes) -> tuple[str, Any]:
-    try:
-        method, *arguments = pickle.loads(request)  # noqa: S301  as above
-        return "answer", pickle.dumps(getattr(bench, method)(*arguments))
-    except Exception as error:  # noqa: BLE001  whatever it is, it belongs to the test that asked
-        return "raised", _described(error)
-
-
-def _described(error: Exception) -> dict[str, str]:
+def described(error: BaseException) -> dict[str, str]:
+    """Describe an exception to the other end."""
     return {
         "status": _status(error),
         "summary": f"{type(error).__name__}: {error}".splitlines()[0],
@@ -166,6 +218,8 @@ def _status(error: BaseException) -> str:
     """
     if isinstance(error, LackingError):
         return "lacking"
+    if type(error).__name__ == "Skipped":  # pytest's, which a step need not have imported
+        return "skipped"
     if error.__cause__ is not None:
         return _status(error.__cause__)
     if isinstance(error, AssertionError):

@@ -106,7 +106,7 @@ class Base:
             python=own or sys.executable,
             path=self.path(alone=own is not None),
             has_own_packages=own is not None,
-            folder=self.there(Path.cwd()),
+            moved=self.there,
             root=str(self._folder),
             foreign=str(self.repository.root) + os.sep,
         )

@@ -1,9 +1,10 @@
 """The one line that says, while a run goes on, what is being measured."""
 
-import time
 from typing import Any
 
 import pytest
+
+from hpml_gate.clocks import REAL
 
 QUIET_S = 10.0  # where lines cannot be rewritten (a log), one line per this many seconds is enough
 
@@ -15,7 +16,7 @@ class Progress:
         """Write to pytest's own terminal reporter, if it is there."""
         self._reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
         self._capture = config.pluginmanager.get_plugin("capturemanager")
-        self._last_s = time.monotonic()
+        self._last_s = REAL.monotonic_s()
         self._shown = False
 
     def __call__(self, text: str) -> None:
@@ -24,11 +25,11 @@ class Progress:
             return
         if self._reporter.isatty:
             self._write(f"\r\x1b[2K{text}")
-        elif time.monotonic() - self._last_s >= QUIET_S:
+        elif REAL.monotonic_s() - self._last_s >= QUIET_S:
             self._write(f"\n{text} ")
         else:
             return
-        self._shown, self._last_s = True, time.monotonic()
+        self._shown, self._last_s = True, REAL.monotonic_s()
 
     def clear(self) -> None:
         """Take the line away again."""
