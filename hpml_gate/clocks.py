@@ -18,6 +18,4 @@ class Clocks:
     sleep: Callable[[float], None]
 
 
-REAL = Clocks(
-    monotonic_s=time.monotonic, perf_counter_ns=time.perf_counter_ns, sleep=time.sleep
-)
+REAL = Clocks(monotonic_s=time.monotonic, perf_counter_ns=time.perf_counter_ns, sleep=time.sleep)
