@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hpml_models.networks.pretrained import Architecture, configure, make
 
 if TYPE_CHECKING:
-    from hpml_models.networks.encoders import LayeredEncoder
+    from hpml_models.networks.encoders import QuestionAnswerer
 
 BERT = Architecture(
     config="BertConfig",
@@ -29,9 +29,9 @@ def question_answering(  # noqa: PLR0913  the sizes
     length: int,
     dropout: float,
     checkpoint: str | None,
-) -> "LayeredEncoder":
+) -> "QuestionAnswerer":
     """Build BERT with two scores for each token; ``length`` is the most tokens of a text."""
-    from hpml_models.networks.encoders import LayeredEncoder, SpanHead, body_of
+    from hpml_models.networks.encoders import QuestionAnswerer, SpanHead, body_of
 
     config = configure(
         BERT,
@@ -45,7 +45,7 @@ def question_answering(  # noqa: PLR0913  the sizes
         attention_probs_dropout_prob=dropout,
     )
     model: Any = make(BERT, config, checkpoint)
-    return LayeredEncoder([*body_of(model.bert), SpanHead(model.qa_outputs)])
+    return QuestionAnswerer([*body_of(model.bert), SpanHead(model.qa_outputs)])
 
 
 def parameter_count(*, vocabulary: int, width: int, layers: int, length: int) -> int:

@@ -82,18 +82,18 @@ def refresh(
     module: nn.Module,
     store: ConceptStore,
     encode: Callable[..., Tensor],
-    sentences: Iterable[Mapping[str, Tensor]],
+    sentences: Iterable[tuple[Mapping[str, Tensor], Tensor]],
 ) -> None:
     """Replace the store by what ``encode`` makes of sentences today.
 
-    ``encode(**inputs)`` returns ``[B, D]``; each batch of ``sentences`` also has their ``owner``
+    ``encode(**inputs)`` returns ``[B, D]`` for each batch of inputs, given with its owners
     ``[B]``. The module is in evaluation mode meanwhile; its modes and the random state stay.
     """
     encodings, owners = [], []
     with evaluating(module):
-        for inputs in sentences:
+        for inputs, owner_B in sentences:
             encodings.append(encode(**inputs).float())
-            owners.append(inputs["owner"])
+            owners.append(owner_B)
     store.replace(torch.cat(encodings), torch.cat(owners))
 
 

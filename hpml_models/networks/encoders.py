@@ -1,7 +1,7 @@
 """Encoders of transformers (BERT, RoBERTa, XLM-R) as layers that run one after the other.
 
-The layers are transformers' own. Each takes what the layer before returns, and the batch's side
-inputs by name, of which it uses what it needs: so a pipeline can cut between any two.
+The layers are transformers' own. Each takes what the layer before returns, and those of the
+batch's inputs that it names: so a pipeline can cut between any two.
 
 Shapes: B sentences, T tokens, D width, C classes.
 """
@@ -21,9 +21,7 @@ class Embeddings(nn.Module):
         super().__init__()
         self.embeddings = embeddings
 
-    def forward(
-        self, input_ids: Tensor, *, token_type_ids: Tensor | None = None, **_: Tensor
-    ) -> Tensor:
+    def forward(self, input_ids: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
         """Return ``[B, T, D]`` of token ids ``[B, T]``."""
         embedded: Tensor = self.embeddings(input_ids=input_ids, token_type_ids=token_type_ids)
         return embedded
@@ -37,7 +35,7 @@ class Block(nn.Module):
         super().__init__()
         self.block = block
 
-    def forward(self, hidden_BTD: Tensor, *, attention_mask: Tensor, **_: Tensor) -> Tensor:
+    def forward(self, hidden_BTD: Tensor, attention_mask: Tensor) -> Tensor:
         """Return ``[B, T, D]``. The mask ``[B, T]`` is false, or 0, where there is padding.
 
         A mask of two dimensions is read by value in transformers: on CUDA the host would wait.
@@ -54,7 +52,7 @@ class ClassificationHead(nn.Module):
         super().__init__()
         self.head = head
 
-    def forward(self, hidden_BTD: Tensor, **_: Tensor) -> Tensor:
+    def forward(self, hidden_BTD: Tensor) -> Tensor:
         """Return ``[B, C]``."""
         scores: Tensor = self.head(hidden_BTD)
         return scores
@@ -68,7 +66,7 @@ class SpanHead(nn.Module):
         super().__init__()
         self.project = project
 
-    def forward(self, hidden_BTD: Tensor, *, attention_mask: Tensor, **_: Tensor) -> Tensor:
+    def forward(self, hidden_BTD: Tensor, attention_mask: Tensor) -> Tensor:
         """Return ``[B, T, 2]``: first, last. Padding is never an answer."""
         scores: Tensor = self.project(hidden_BTD)
         return scores.masked_fill(~attention_mask[:, :, None].bool(), NEVER)
@@ -78,26 +76,40 @@ class LayeredEncoder(nn.Module):
     """Embeddings, blocks and a head, one after the other."""
 
     def __init__(self, layers: list[nn.Module]) -> None:
-        """Hold the layers; the first takes token ids."""
+        """Hold the layers."""
         super().__init__()
         self.layers = nn.ModuleList(layers)
+
+    def encode(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+    ) -> Tensor:
+        """Return what the blocks make ``[B, T, D]`` of token ids ``[B, T]``."""
+        embeddings, *blocks, _ = self.layers
+        hidden: Tensor = embeddings(input_ids, token_type_ids)
+        for block in blocks:
+            hidden = block(hidden, attention_mask)
+        return hidden
+
+
+class SequenceClassifier(LayeredEncoder):
+    """An encoder whose head sees the tokens' vectors only."""
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return scores ``[B, C]``."""
+        scores: Tensor = self.layers[-1](self.encode(input_ids, attention_mask))
+        return scores
+
+
+class QuestionAnswerer(LayeredEncoder):
+    """An encoder of a question and a text in which the answer may be."""
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
     ) -> Tensor:
-        """Return what the head makes of token ids ``[B, T]``."""
-        side = {"attention_mask": attention_mask}
-        if token_type_ids is not None:
-            side["token_type_ids"] = token_type_ids
-        outputs: Tensor = run_layers(self.layers, input_ids, side)
-        return outputs
-
-
-def run_layers(layers: nn.ModuleList, value: Any, side: dict[str, Tensor]) -> Any:
-    """Hand what each layer returns to the next, the side inputs to all."""
-    for layer in layers:
-        value = layer(value, **side)
-    return value
+        """Return scores ``[B, T, 2]`` of each token as the answer's first and last."""
+        hidden = self.encode(input_ids, attention_mask, token_type_ids)
+        scores: Tensor = self.layers[-1](hidden, attention_mask)
+        return scores
 
 
 def body_of(model: nn.Module) -> list[nn.Module]:

@@ -61,7 +61,7 @@ def explain(
     """
     spans_BPT = inputs["spans"]
     with evaluating(module):
-        parts = module.head.parts(module.encode(**inputs), spans_BPT, inputs.get("owner"))
+        parts = module.parts(**inputs)
     probabilities_BC = predict(stacked(parts, spans_BPT), joint=joint)
     relevances = relevance(parts.phrases, probabilities_BC)
     return [
@@ -127,7 +127,7 @@ def deletion_correlation(
     if count < 2:  # noqa: PLR2004  a line through fewer points says nothing
         return nan
     with evaluating(module):
-        parts = module.head.parts(module.encode(**inputs), spans, inputs.get("owner"))
+        parts = module.parts(**inputs)
         probabilities = predict(stacked(parts, spans), joint=joint)
         shortened_PC = predict(module(**without_phrases(inputs, padding_id)), joint=joint)
     label = int(probabilities.argmax())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hpml_models.networks.pretrained import Architecture, configure, make
 
 if TYPE_CHECKING:
-    from hpml_models.networks.encoders import LayeredEncoder
+    from hpml_models.networks.encoders import SequenceClassifier
     from hpml_models.networks.self_explaining import SelfExplaining
 
 BEGIN, PADDING, END = 0, 1, 2  # ids of <s>, <pad>, </s>
@@ -53,13 +53,13 @@ ENCODER = Architecture(
 
 def classifier(
     architecture: Architecture, *, labels: int, checkpoint: str | None, **sizes: Any
-) -> "LayeredEncoder":
+) -> "SequenceClassifier":
     """Build a classifier of whole sequences; ``sizes`` as in :func:`settings_of`."""
-    from hpml_models.networks.encoders import ClassificationHead, LayeredEncoder, body_of
+    from hpml_models.networks.encoders import ClassificationHead, SequenceClassifier, body_of
 
     config = configure(architecture, **settings_of(**sizes), num_labels=labels)
     model: Any = make(architecture, config, checkpoint)
-    return LayeredEncoder([*body_of(model.roberta), ClassificationHead(model.classifier)])
+    return SequenceClassifier([*body_of(model.roberta), ClassificationHead(model.classifier)])
 
 
 def self_explaining(  # noqa: PLR0913  the options
@@ -88,7 +88,7 @@ def self_explaining(  # noqa: PLR0913  the options
         dropout=head_dropout,
         similarity=similarity,
     )
-    return SelfExplaining(body_of(encoder), head)
+    return SelfExplaining([*body_of(encoder), head])
 
 
 def settings_of(  # noqa: PLR0913  the sizes

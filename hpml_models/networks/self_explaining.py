@@ -21,7 +21,7 @@ from hpml_models.networks.concepts import (
     Similarity,
     check_sizes,
 )
-from hpml_models.networks.encoders import run_layers
+from hpml_models.networks.encoders import LayeredEncoder
 
 JOINT_WEIGHT = 0.1  # of the local and of the global layer's logits: the published recipe's
 CLASSIFIER, LOCAL_LOGITS, LOCAL_LOG_PROBABILITIES, GLOBAL = range(4)
@@ -95,9 +95,7 @@ class SelfExplainingHead(nn.Module):
         self.store = ConceptStore(concepts, width, similarity)
         self._nearest = nearest
 
-    def forward(
-        self, hidden_BTD: Tensor, *, spans: Tensor, owner: Tensor | None = None, **_: Tensor
-    ) -> Tensor:
+    def forward(self, hidden_BTD: Tensor, spans: Tensor, owner: Tensor | None = None) -> Tensor:
         """Return ``[B, 4, C]``: see :data:`CLASSIFIER` and its neighbours."""
         return stacked(self.parts(hidden_BTD, spans, owner), spans)
 
@@ -116,19 +114,14 @@ class SelfExplainingHead(nn.Module):
         )
 
 
-class SelfExplaining(nn.Module):
+class SelfExplaining(LayeredEncoder):
     """An encoder's layers and a :class:`SelfExplainingHead`, one after the other."""
-
-    def __init__(self, body: list[nn.Module], head: SelfExplainingHead) -> None:
-        """Hold the encoder's layers, of which the first takes token ids, and the head."""
-        super().__init__()
-        self.layers = nn.ModuleList([*body, head])
 
     @property
     def head(self) -> SelfExplainingHead:
         """The last layer."""
         head = self.layers[-1]
-        assert isinstance(head, SelfExplainingHead)  # noqa: S101  __init__ put it there
+        assert isinstance(head, SelfExplainingHead)  # noqa: S101  it was built so
         return head
 
     def forward(
@@ -139,21 +132,22 @@ class SelfExplaining(nn.Module):
         owner: Tensor | None = None,
     ) -> Tensor:
         """Return ``[B, 4, C]`` of ids and mask ``[B, T]``, spans ``[B, P, T]``, owners ``[B]``."""
-        side = {"attention_mask": attention_mask, "spans": spans}
-        if owner is not None:
-            side["owner"] = owner
-        outputs: Tensor = run_layers(self.layers, input_ids, side)
+        outputs: Tensor = self.head(self.encode(input_ids, attention_mask), spans, owner)
         return outputs
 
-    def encode(self, input_ids: Tensor, attention_mask: Tensor, **_: Tensor) -> Tensor:
-        """Return the encoder's output ``[B, T, D]``."""
-        side = {"attention_mask": attention_mask}
-        hidden: Tensor = run_layers(self.layers[:-1], input_ids, side)
-        return hidden
+    def parts(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        spans: Tensor,
+        owner: Tensor | None = None,
+    ) -> Parts:
+        """Return what each layer of the head finds, given the same."""
+        return self.head.parts(self.encode(input_ids, attention_mask), spans, owner)
 
-    def encode_sentences(self, **inputs: Tensor) -> Tensor:
-        """Return the sentence vectors ``[B, D]``: those of the first token, which is ``<s>``."""
-        return self.encode(**inputs)[:, 0]
+    def sentence_vectors(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return the first token's vectors ``[B, D]``: that token is ``<s>``, never padding."""
+        return self.encode(input_ids, attention_mask)[:, 0]
 
 
 def stacked(parts: Parts, spans_BPT: Tensor) -> Tensor:

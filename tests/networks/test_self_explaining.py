@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from functools import partial
 from math import exp, isnan, log
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -16,8 +17,8 @@ from torch import Tensor, nn
 
 from hpml_models.networks import concepts, explanations, roberta, self_explaining
 from hpml_models.networks.explanations import deletion_correlation, explain
-from hpml_models.networks.phrases import bracketing, span_matrix
 from hpml_models.networks.self_explaining import SelfExplaining, joint_loss, three_losses
+from hpml_models.text.phrases import OUTSIDE, most_phrases, span_matrix
 
 WIDTH, WORDS, CLASSES = 16, 50, 3
 FIRST_WORD = roberta.RESERVED
@@ -49,18 +50,14 @@ def build(*, dropout: float = 0.1, similarity: str = "inner_product") -> SelfExp
 def batch_of(sentences: Sentences, *, tokens: int = 0, phrases: int = 0) -> dict[str, Tensor]:
     """Pad sentences of word ids to the longest, or to more."""
     tokens = max(tokens, 2 + max(map(len, sentences)))
-    trees = [bracketing(len(words)) for words in sentences]
-    phrases = max(phrases, *map(len, trees), 1)
     ids = torch.full((len(sentences), tokens), roberta.PADDING)
     for row, words in enumerate(sentences):
         sequence = [roberta.BEGIN, *words, roberta.END]
         ids[row, : len(sequence)] = torch.tensor(sequence)
-    spans = [
-        span_matrix([(1 + first, 1 + last) for first, last in tree], phrases, tokens)
-        for tree in trees
-    ]
-    mask = ids != roberta.PADDING
-    return {"input_ids": ids, "attention_mask": mask, "spans": torch.stack(spans)}
+    places = [np.array([OUTSIDE, *range(len(words)), OUTSIDE]) for words in sentences]
+    phrases = max(phrases, *(most_phrases(len(one)) for one in places), 1)
+    spans = torch.from_numpy(span_matrix(places, phrases, tokens))
+    return {"input_ids": ids, "attention_mask": ids != roberta.PADDING, "spans": spans}
 
 
 def outputs_of(module: SelfExplaining, sentences: Sentences, **padding: int) -> Tensor:
@@ -106,7 +103,7 @@ def test_what_stands_in_padding_positions_changes_nothing() -> None:
 class ConstantBlock(nn.Module):
     """In place of an encoder: the same vector, some of it negative, at every token."""
 
-    def forward(self, hidden_BTD: Tensor, **_: Tensor) -> Tensor:
+    def forward(self, hidden_BTD: Tensor, _: Tensor) -> Tensor:
         return torch.linspace(-1, 1, WIDTH).expand_as(hidden_BTD)
 
 
@@ -117,7 +114,7 @@ def test_a_phrase_that_does_not_differ_from_its_sentence_scores_the_bias() -> No
 def check_constant(module: SelfExplaining) -> None:
     module.layers[1] = ConstantBlock()
     inputs = batch_of([[5, 6, 7, 8], [9]])
-    scores = module.eval().head.parts(module.encode(**inputs), inputs["spans"]).phrases
+    scores = module.eval().parts(**inputs).phrases
     real = scores[inputs["spans"].any(-1)]
     torch.testing.assert_close(real, module.head.local.project.bias.expand_as(real))
 
@@ -175,7 +172,7 @@ def check_losses(module: SelfExplaining) -> None:
         module.head.local.project.weight.mul_(20)  # the mean of logits is no mean of probabilities
     inputs, labels = batch_of([[5, 6, 7, 8], [9]]), [2, 0]
     with torch.no_grad():
-        found, outputs = parts_of(module.eval(), inputs), module(**inputs)
+        found, outputs = module.eval().parts(**inputs), module(**inputs)
     joint, three = 0.0, 0.0
     for row, label in enumerate(labels):
         count = int(inputs["spans"][row].any(-1).sum())
@@ -188,10 +185,6 @@ def check_losses(module: SelfExplaining) -> None:
         three += (cross_entropy(own, label) + local + cross_entropy(rest, label)) / 2
     assert float(joint_loss(outputs, torch.tensor(labels))) == pytest.approx(joint, rel=1e-5)
     assert float(three_losses(outputs, torch.tensor(labels))) == pytest.approx(three, rel=1e-5)
-
-
-def parts_of(module: SelfExplaining, inputs: dict[str, Tensor]) -> self_explaining.Parts:
-    return module.head.parts(module.encode(**inputs), inputs["spans"])
 
 
 def probability(logits: list[float], label: int) -> float:
@@ -221,7 +214,7 @@ def decided_by_one_word() -> SelfExplaining:
 class OneHotWord(nn.Module):
     """In place of embeddings: 8 in the first place for the decisive word, else -1."""
 
-    def forward(self, input_ids: Tensor, **_: Tensor) -> Tensor:
+    def forward(self, input_ids: Tensor, _: None) -> Tensor:
         hidden = torch.zeros(*input_ids.shape, WIDTH)
         hidden[..., 0] = torch.where(input_ids == DECISIVE, 8.0, -1.0)
         return hidden
@@ -266,12 +259,17 @@ def test_concepts_are_those_of_the_store_most_similar_first() -> None:
 KNOWN = [[5 + one, 20 + one % 3, 30][: 1 + one % 3] for one in range(12)]
 
 
+def encoder_inputs(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: inputs[name] for name in ("input_ids", "attention_mask")}
+
+
 def refreshed(module: SelfExplaining, order: Sequence[int], batch: int = 5) -> Tensor:
     chunks = [order[first : first + batch] for first in range(0, len(order), batch)]
     batches = [
-        batch_of([KNOWN[one] for one in chunk]) | {"owner": torch.tensor(chunk)} for chunk in chunks
+        (encoder_inputs(batch_of([KNOWN[one] for one in chunk])), torch.tensor(chunk))
+        for chunk in chunks
     ]
-    concepts.refresh(module, module.head.store, module.encode_sentences, batches)
+    concepts.refresh(module, module.head.store, module.sentence_vectors, batches)
     return module.head.store.encodings.clone()
 
 
@@ -289,7 +287,7 @@ def check_refresh(module: SelfExplaining) -> None:
     torch.testing.assert_close(refreshed(module, range(11, -1, -1)), first, rtol=0, atol=2e-5)
     module.eval()
     for row, words in enumerate(KNOWN):
-        alone = module.encode_sentences(**batch_of([words]))[0]
+        alone = module.sentence_vectors(**encoder_inputs(batch_of([words])))[0]
         torch.testing.assert_close(first[row], alone, rtol=0, atol=2e-5)
 
 
@@ -310,19 +308,6 @@ def test_sizes_that_cannot_work_are_refused_before_training(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         concepts.check_sizes(**sizes)
-
-
-@given(st.integers(1, 60))
-def test_bracketing_is_a_binary_tree_over_the_words(words: int) -> None:
-    tree = bracketing(words)
-    assert tree[0] == (0, words)
-    assert len(set(tree)) == len(tree) == 2 * words - 1
-    assert {one for one in tree if one[1] - one[0] == 1} == {(w, w + 1) for w in range(words)}
-
-
-def test_an_empty_sentence_is_refused() -> None:
-    with pytest.raises(ValueError, match="empty sentence"):
-        bracketing(0)
 
 
 Plant = Callable[[SelfExplaining, pytest.MonkeyPatch], object]
@@ -350,7 +335,7 @@ def last_as_first(hidden: Tensor) -> Tensor:
 
 def without_mask(module: SelfExplaining, patch: pytest.MonkeyPatch) -> None:
     block = module.layers[1]
-    patch.setattr(block, "forward", lambda hidden, **_: block.block(hidden, None))
+    patch.setattr(block, "forward", lambda hidden, _: block.block(hidden, None))
 
 
 def one_sided(self: self_explaining.LocalLayer, hidden: Tensor, spans: Tensor) -> Tensor:
@@ -439,7 +424,7 @@ FAULTS: dict[str, tuple[Plant, Check]] = {
     ),
     "the store is filled from the last position": (
         lambda module, patch: patch.setattr(
-            module, "encode_sentences", lambda **inputs: module.encode(**inputs)[:, -1]
+            module, "sentence_vectors", lambda **inputs: module.encode(**inputs)[:, -1]
         ),
         check_refresh,
     ),
