@@ -10,11 +10,11 @@ from hpml_gate.bench import Bench
 from hpml_gate.output.files_of_a_run import Outputs, write
 from hpml_gate.output.terminal import summarize
 from hpml_gate.output.test_reports import Held, hold_or_send, send
-from hpml_gate.run.checkout import BaseError
 from hpml_gate.run.confirm import confirm_suspects
 from hpml_gate.run.listing import uses_bench
 from hpml_gate.run.missing import MissingItem, find_missing, find_missing_of_base, missing_message
 from hpml_gate.run.progress import Progress
+from hpml_gate.run.repository import BaseError
 from hpml_gate.run.session import GateSession
 from hpml_gate.run.settings import Settings
 from hpml_gate.run.stash import DESELECTED, GATE, PROGRESS

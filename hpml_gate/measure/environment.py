@@ -30,6 +30,33 @@ def quiet_environment(cpus: int | None) -> dict[str, str]:
     return {**QUIET_ENVIRONMENT, **{k: v for k, v in limits.items() if k not in os.environ}}
 
 
+# What git sets for its hooks (git rev-parse --local-env-vars, without its configuration). A hook
+# may run pytest; a git that a launch or the gate calls would then act on the hook's repository.
+GIT_OF_A_HOOK = (
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_NAMESPACE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_QUARANTINE_PATH",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+)
+
+
+def outside_hooks(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without what git tells its hooks."""
+    return {name: value for name, value in environment.items() if name not in GIT_OF_A_HOOK}
+
+
 def cpus_of_launch(number: int, cpus: int | None) -> list[int]:
     """Return the CPUs of a launch: another set for each in turn, the same for all its sides."""
     there = sorted(os.sched_getaffinity(0))

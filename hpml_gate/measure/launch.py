@@ -15,6 +15,7 @@ from hpml_gate.clocks import REAL
 from hpml_gate.measure.block import time_block
 from hpml_gate.measure.environment import pin, quiet_environment
 from hpml_gate.measure.leftovers import launch_folder
+from hpml_gate.measure.origins import Code
 from hpml_gate.measure.process import Command, FreshProcess, GoneError, variables
 from hpml_gate.measure.worker import Facts, Greeting, UnsendableError
 from hpml_gate.protocol import BlockTime, Timer
@@ -58,8 +59,7 @@ class Side:
     path: Sequence[str] = field(default_factory=lambda: tuple(sys.path))
     has_own_packages: bool = False  # those of the interpreter, found behind this path
     moved: Callable[[Path], Path] = _unmoved  # where it has what this checkout has at a path
-    root: str = ""  # where its own code lies
-    foreign: str | None = None  # a folder that nothing else may be imported from, but the gate
+    code: Code | None = None  # what proves that it ran its own; None: nothing is compared
 
 
 class Request(Protocol):
@@ -165,13 +165,11 @@ class Worker:
         return facts
 
     def check_origin(self) -> None:
-        """Raise if this side computes with the other's code: the comparison would be vacuous."""
-        if self.side.foreign and (
-            file := self.ask("stray_module", self.side.foreign, self.side.root)
-        ):
-            raise self._error(
-                "error", f"the {self.side.name} imported {file}, which is not its own"
-            )
+        """Raise if this side does not run its own code: a comparison would say nothing."""
+        if (code := self.side.code) is None:
+            return
+        if problem := code.problem_with(self.ask("project_modules", code.question)):
+            raise self._error("stray", problem)
 
     def pin(self, cpus: Sequence[int]) -> None:
         """Hold the process, and its ranks, to ``cpus``."""

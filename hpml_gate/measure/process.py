@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hpml_gate.clocks import REAL
+from hpml_gate.measure.environment import outside_hooks
 
 # The first message says what ``sys.path`` is to be and who answers all others. ``-c`` puts the
 # working folder first, which the path then replaces.
@@ -138,7 +139,8 @@ def _flags() -> list[str]:
 
 def variables(own: Mapping[str, str], added: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of a launch: the test's own, without what others put there."""
-    return {**{name: own[name] for name in own if name not in FOREIGN_VARIABLES}, **added}
+    kept = outside_hooks(own)
+    return {**{name: kept[name] for name in kept if name not in FOREIGN_VARIABLES}, **added}
 
 
 def _memory_hint(signal_number: int) -> str:

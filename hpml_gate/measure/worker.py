@@ -8,7 +8,6 @@ it can name functions that only this side's ``sys.path`` can find.
 import os
 import pickle
 import platform
-import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any, Protocol
 
 from hpml_gate.measure.block import Calibration, Plan, time_block, warm_up
 from hpml_gate.measure.environment import QUIET_NAMES
+from hpml_gate.measure.origins import Question, project_modules
 from hpml_gate.protocol import BlockTime, Metric, Step, Timer
 
 
@@ -145,14 +145,9 @@ class Workbench:
         observed: Mapping[str, Any] = getattr(self.step, "observe", dict)()
         return observed
 
-    def stray_module(self, foreign: str, root: str) -> str | None:
-        """Return a module that was imported from below ``foreign`` but not ``root``, if any."""
-        files = [getattr(module, "__file__", None) or "" for module in [*sys.modules.values()]]
-        gate = str(Path(__file__).resolve().parents[1])  # the same on both sides, by design
-        own = (gate, sys.prefix, sys.base_prefix, *([root] if root else []))
-        return next(
-            (file for file in files if file.startswith(foreign) and not file.startswith(own)), None
-        )
+    def project_modules(self, question: Question) -> dict[str, str]:
+        """Return where the project's modules came from."""
+        return project_modules(question)
 
     def close(self) -> None:
         """Give back what the step holds."""

@@ -1,6 +1,7 @@
 """Screening in pairs: dear, and exact on a machine that is not. Both sides run here and now."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from hpml_gate.judge import sequential_test
 from hpml_gate.judge.verdict import Status, Verdict, explained, of_screening, unjudged
@@ -8,10 +9,13 @@ from hpml_gate.measure.launch import LaunchError, Side
 from hpml_gate.measure.paired import Launcher, Pair, disturbances_of, metric_log_ratios
 from hpml_gate.measure.samples import Samples
 from hpml_gate.run.against_baseline import measure_alone
+from hpml_gate.run.bases import Bases
 from hpml_gate.run.case import Case
-from hpml_gate.run.checkout import BaseError
 from hpml_gate.run.progress import Progress
+from hpml_gate.run.repository import BaseError
 from hpml_gate.run.session import GateSession, MeasuredCase, Suspect
+
+Result = TypeVar("Result")
 
 
 def measure_and_judge(gate: GateSession, case: Case, progress: Progress) -> MeasuredCase:
@@ -21,10 +25,14 @@ def measure_and_judge(gate: GateSession, case: Case, progress: Progress) -> Meas
     ``incomparable``.
     """
     margin = gate.settings.margin_of(case, paired=True)
+
+    def screen(base: Side, head: Side) -> tuple[Launcher, sequential_test.Outcome]:
+        launcher = launcher_of(gate, case, base, head, progress, "")
+        budget_s = gate.settings.budget.screen_s
+        return launcher, sequential_test.screen(launcher.draws(), margin, budget_s)
+
     try:
-        base = gate.bases.side(gate.base_commit)
-        launcher = launcher_of(gate, case, base, Side(), progress, "")
-        outcome = sequential_test.screen(launcher.draws(), margin, gate.settings.budget.screen_s)
+        launcher, outcome = with_proof(gate.bases, gate.base_commit, screen)
     except (BaseError, LaunchError) as error:
         return _without_base(error, gate, case, progress)
     finally:
@@ -46,8 +54,9 @@ def _without_base(
     """Where only the base fails, measure the head alone: it must work, and its times are kept."""
     if isinstance(error, LaunchError) and error.side != "base":
         raise error
-    lacks_it = isinstance(error, BaseError) or error.status == "lacking"
-    status: Status = "new" if lacks_it else "incomparable"
+    lacks_it = isinstance(error, LaunchError) and error.status == "lacking"
+    is_new = lacks_it and gate.is_new_since_base(case.test)
+    status: Status = "new" if is_new else "incomparable"
     reason = f"the base {'lacks it' if lacks_it else 'fails'} ({error})"
     margin = gate.settings.margin_of(case, paired=True)
     return MeasuredCase(
@@ -55,6 +64,19 @@ def _without_base(
         samples=measure_alone(gate, case, progress),
         verdicts=[unjudged(case.id, status, margin, reason)],
     )
+
+
+def with_proof(bases: Bases, commit: str, run: Callable[[Side, Side], Result]) -> Result:
+    """Run base and head; where one did not prove that it ran its own code, build it and try again.
+
+    Raises BaseError where that helps nothing, and LaunchError as ``run`` does.
+    """
+    while True:
+        try:
+            return run(bases.side(commit), bases.head)
+        except LaunchError as error:
+            if not bases.builds(error, commit):
+                raise
 
 
 def launcher_of(  # noqa: PLR0913  what is measured, where, and what is said meanwhile

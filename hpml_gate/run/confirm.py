@@ -8,11 +8,11 @@ from hpml_gate.judge.sequential_test import Outcome, confirm, is_alarm, outcome_
 from hpml_gate.judge.statistics import holm, of_pairs
 from hpml_gate.judge.verdict import Verdict, explained, of_trial, undecided
 from hpml_gate.measure.launch import LaunchError, Side
-from hpml_gate.measure.paired import Pair, disturbances_of, log_ratios
-from hpml_gate.run.against_base import launcher_of
+from hpml_gate.measure.paired import Launcher, Pair, disturbances_of, log_ratios
+from hpml_gate.run.against_base import launcher_of, with_proof
 from hpml_gate.run.against_baseline import measure_alone
-from hpml_gate.run.checkout import BaseError
 from hpml_gate.run.progress import Progress
+from hpml_gate.run.repository import BaseError
 from hpml_gate.run.session import GateSession, MeasuredCase, Suspect
 
 
@@ -58,12 +58,15 @@ def _confirm(
     progress: Progress,
 ) -> Confirmation:
     """Launch until the first of what looks slower is decided; the others are judged with it."""
-    base = gate.bases.side(suspect.commit)
-    launcher = launcher_of(gate, measured.case, base, Side(), progress, ", to confirm")
     first, *others = suspect.screened
-    draws = launcher.draws(first.metric)
-    budget_s = gate.settings.budget.confirm_s
-    outcomes = {first.metric: confirm(draws, first.margin, budget_s, hypotheses)}
+
+    def confirm_first(base: Side, head: Side) -> tuple[Launcher, Outcome]:
+        launcher = launcher_of(gate, measured.case, base, head, progress, ", to confirm")
+        draws, budget_s = launcher.draws(first.metric), gate.settings.budget.confirm_s
+        return launcher, confirm(draws, first.margin, budget_s, hypotheses)
+
+    launcher, outcome = with_proof(gate.bases, suspect.commit, confirm_first)
+    outcomes = {first.metric: outcome}
     for one in others:
         logs = log_ratios(launcher.pairs, one.metric)
         outcomes[one.metric] = outcome_of(logs, one.margin, hypotheses)

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from hpml_gate.baselines.store import Baseline
-from hpml_gate.run.checkout import Base, BaseError
+from hpml_gate.measure.environment import outside_hooks
+from hpml_gate.run.checkout import Base
 from hpml_gate.run.listing import LISTING
+from hpml_gate.run.repository import BaseError
 from hpml_gate.run.session import GateSession
 
 COLLECT_S = 300
@@ -95,14 +97,14 @@ def find_missing_of_base(gate: GateSession, known_tests: Collection[str]) -> dic
     Where the base's tests cannot all be collected, the run's notes say so.
     """
     base = gate.bases.base(gate.base_commit)
-    tests, problem = _tests_of(base, gate)
-    retired = gate.settings.retired
-    if base.commit == base.repository.commit("HEAD") and not base.repository.changed_files():
+    tests, gate.base_problem = _tests_of(base, gate)
+    retired, repository = gate.settings.retired, gate.bases.repository
+    if base.commit == repository.commit("HEAD") and not repository.changed_files():
         gate.notes.append("the base is what is checked out: the same is compared with the same")
     gate.base_tests = [one for one in tests if not any(fnmatch(one, two) for two in retired)]
-    if problem:
+    if gate.base_problem:
         gate.notes.append(
-            f"the base's tests cannot all be collected, so some may be missing: {problem}"
+            f"the base's tests cannot all be collected, so some may be missing: {gate.base_problem}"
         )
     return {
         test: (
@@ -128,7 +130,7 @@ def _tests_of(base: Base, gate: GateSession) -> tuple[list[str], str]:
             done = subprocess.run(  # noqa: S603
                 [*command, "--collect-only", "-q"],
                 cwd=base.there(here),
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(side.path),
+                env={**outside_hooks(os.environ), "PYTHONPATH": os.pathsep.join(side.path),
                      LISTING: listing.name},
                 capture_output=True,
                 text=True,
@@ -149,6 +151,6 @@ def _there(argument: str, here: Path, base: Base) -> str:
     if os.sep not in path or not (here / path).exists():
         return argument
     target = (here / path).resolve()
-    if target.is_relative_to(base.repository.root):
+    if target.is_relative_to(base.project.repository.root):
         target = base.moved(target)
     return f"{option}{equals}{target}{colons}{name}"

@@ -15,8 +15,8 @@ from hpml_gate.judge.verdict import Verdict, against_sessions, undecided, unjudg
 from hpml_gate.measure.paired import Pair
 from hpml_gate.measure.samples import Observation, Samples
 from hpml_gate.protocol import Metric
+from hpml_gate.run.bases import Bases
 from hpml_gate.run.case import Case
-from hpml_gate.run.checkout import Bases
 from hpml_gate.run.settings import Settings
 
 
@@ -61,6 +61,7 @@ class GateSession:
     settings: Settings
     cases: dict[str, MeasuredCase] = field(default_factory=dict)  # by pytest node id
     base_tests: Sequence[str] = ()  # node ids that the base commit measures
+    base_problem: str = ""  # why the base's tests could not all be collected
     failed: set[str] = field(default_factory=set)  # node ids
     missing: list[Baseline] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # for the summary
@@ -141,6 +142,10 @@ class GateSession:
     def has_case(self, case_id: str) -> bool:
         """Whether a case of this id has been measured in this run."""
         return any(one.case.id == case_id for one in self.cases.values())
+
+    def is_new_since_base(self, node_id: str) -> bool:
+        """Whether the base is known to have no test of this name, not only to fail with it."""
+        return not self.base_problem and node_id not in self.base_tests
 
     def leave_unconfirmed(self) -> None:
         """End a run in which some suspects were not confirmed: they are neither pass nor fail."""
