@@ -67,6 +67,7 @@ def _watcher(_pid: int) -> IO[str]:
         cwd="/",
         start_new_session=True,  # what ends a session or a group is not to end it
     )
+    started.returncode = 0  # it outlives this process, so nobody waits for it, nor warns of that
     if started.stdin is None:
         raise RuntimeError("a pipe was asked for and none was made")
     return started.stdin

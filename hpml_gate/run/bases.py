@@ -40,11 +40,9 @@ class Bases:
     def base(self, commit: str) -> Base:
         """Return a commit's checkout."""
         if commit not in self._made:
-            self._made[commit] = Base(
-                project=self._project,
-                commit=commit,
-                is_to_be_built=self._project.has_built_modules(),
-            )
+            built = self._project.built_module()
+            why = f"the head imported {built}, which git does not know" if built else ""
+            self._made[commit] = Base(project=self._project, commit=commit, why_built=why)
         return self._made[commit]
 
     def side(self, commit: str) -> Side:
@@ -74,21 +72,22 @@ class Bases:
         """
         if error.status != "stray":
             return False
-        if error.side == "base" and not self.base(commit).is_to_be_built:
-            self.base(commit).is_to_be_built = True
+        why = f"it {error}"
+        if error.side == "base" and not self.base(commit).why_built:
+            self.base(commit).why_built = why
         elif error.side == "head" and self._head is None:
-            self._head = self._checkout_of_head()
+            self._head = self._checkout_of_head(why)
         else:
             raise BaseError(f"the {error.side} {error}, although it was built for this run")
         return True
 
-    def _checkout_of_head(self) -> Base:
+    def _checkout_of_head(self, why: str) -> Base:
         return Base(
             project=self._project,
             commit=self.repository.commit("HEAD"),
             name="head",
             has_changes=True,
-            is_to_be_built=True,
+            why_built=why,
         )
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ class Base:
     commit: str
     name: str = "base"
     has_changes: bool = False  # those that are not committed, copied from the checkout under test
-    is_to_be_built: bool = False
+    why_built: str = ""  # why it must be built, whatever it declares; nothing if it need not
     _worktree: Worktree = field(init=False)
 
     def __post_init__(self) -> None:
@@ -53,7 +53,7 @@ class Base:
     @property
     def side(self) -> Side:
         """How a launch finds this code; builds it first where that is needed."""
-        return self._built if self.is_to_be_built or self.needs_environment else self._unbuilt
+        return self._built if self.why_built or self.needs_environment else self._unbuilt
 
     @cached_property
     def needs_environment(self) -> bool:
@@ -72,7 +72,7 @@ class Base:
             project=self.there(self.project.folder),
             install=self.project.install,
             path=[entry for entry in sys.path if not self._is_ours(entry)],
-            name=self._title,
+            name=f"{self._title} ({self.why_built or 'its dependencies differ'})",
         )
         return self._side(python, self.path_when_built(), environment)
 

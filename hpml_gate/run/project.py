@@ -52,10 +52,11 @@ class Project:
             environment=environment,
         )
 
-    def has_built_modules(self) -> bool:
-        """Whether this process imported modules of the project that git does not know."""
+    def built_module(self) -> str:
+        """Return a file that this process imported of the project and git does not know, if any."""
         new = git(self.repository.root, "ls-files", "-z", "--others", "--exclude-standard")
         code = self.code(self.repository.root, None)
         known = replace(code, known={*code.known, *new.split("\0")})
         modules = project_modules(code.question)
-        return not all(known.is_known(name, Path(file)) for name, file in modules.items())
+        unknown = (file for name, file in modules.items() if not known.is_known(name, Path(file)))
+        return next(unknown, "")

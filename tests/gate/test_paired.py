@@ -87,18 +87,23 @@ def test_what_scatters_too_much_is_inconclusive(paired: Paired, checkout: Path) 
     assert gate_json(run)["test_step[one] time"]["status"] == "inconclusive"
 
 
-@pytest.mark.parametrize(
-    "base_suite", ["def broken(:\n", "import no_such_module\n", "def test_other():\n    pass\n"]
-)
-def test_a_base_that_does_not_build_or_lacks_the_benchmark_is_new(
-    paired: Paired, checkout: Path, base_suite: str
-) -> None:
-    (checkout / "test_suite.py").write_text(base_suite)
+def test_the_first_benchmarks_of_a_project_are_new_and_pass(paired: Paired, checkout: Path) -> None:
+    (checkout / "test_suite.py").unlink()
+    commit(checkout)
+    (checkout / "test_suite.py").write_text(SUITE)
+    run = paired("-k", "one", "test_suite.py")
+    assert run.status == 0, run.output
+    assert gate_json(run)["test_step[one] time"]["status"] == "new"
+    assert_nothing_is_left(checkout)
+
+
+def test_a_base_that_cannot_be_imported_is_incomparable(paired: Paired, checkout: Path) -> None:
+    (checkout / "test_suite.py").write_text("import no_such_module\n")
     commit(checkout)
     (checkout / "test_suite.py").write_text(SUITE)
     run = paired("-k", "one")
     assert run.status == 1
-    assert gate_json(run)["test_step[one] time"]["status"] == "new"
+    assert gate_json(run)["test_step[one] time"]["status"] == "incomparable"
     assert "the base lacks it" in run.output
     assert "nothing was judged" in run.output
     assert_nothing_is_left(checkout)
