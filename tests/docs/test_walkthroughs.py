@@ -1,0 +1,56 @@
+"""The files that the docs tell a reader to write do what the docs say of them."""
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from hpml_kernels.call import bind, check_result
+
+if TYPE_CHECKING:
+    from scripted import RunSuite
+
+    from hpml_kernels.types import Kernel
+
+ROOT = Path(__file__).parents[2]
+
+
+def block(page: str, first_words: str) -> str:
+    """Return the block of Python that begins so."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    (found,) = [one for one in blocks if one.startswith(first_words)]
+    return str(found)
+
+
+def test_the_kernel_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    example = block("CONTRIBUTING.md", '"""hpml_kernels/kernels/')
+    (tmp_path / "example_kernel.py").write_text(example)
+    monkeypatch.syspath_prepend(tmp_path)
+    import example_kernel  # type: ignore[import-not-found]
+
+    kernel: Kernel = example_kernel.KERNEL
+    inputs = kernel.make_inputs(1000, np.random.default_rng(0))
+    bound = bind(kernel, "numba", inputs)
+    bound.run()
+    check_result(kernel, bound.result(), kernel.reference(*inputs))
+    assert "-> none" in bound.effective()["signature"]
+    del sys.modules["example_kernel"]
+
+
+def test_the_gate_in_a_suite_of_ones_own(tmp_path: Path, run_suite: RunSuite) -> None:
+    (tmp_path / "test_suite.py").write_text(block("docs/gate/tutorial.md", "from hpml_gate"))
+    run = run_suite()
+    assert run.status == 0
+    assert "gate: 1 new" in run.output
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/gate/reference.md"])
+def test_the_options_of_a_table_exist(pytestconfig: pytest.Config, page: str) -> None:
+    named = set(re.findall(r"`(--[a-z-]+)", (ROOT / page).read_text()))
+    assert named
+    assert {one.removeprefix("--").replace("-", "_") for one in named} <= vars(
+        pytestconfig.option
+    ).keys()
