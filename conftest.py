@@ -2,16 +2,20 @@
 
 import argparse
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
 
 import machines
+from hpml_gate import pytest_benchmark_adapter as adapter
 from hpml_kernels import step as kernel_step
 from hpml_kernels.registry import QUICK, kernels
 from hpml_kernels.roofline import compare, table
+from hpml_kernels.roofline.rows import GROUPS
+from hpml_kernels.roofline.rows import Row as KernelRow
 from hpml_models.cases import matrix, registry
 from hpml_models.cases.hardware import is_oversubscribed, resolve_device
 from hpml_models.precision import PRECISIONS
@@ -34,7 +38,7 @@ AXES = (
     "quantization",
 )
 ROWS = pytest.StashKey[list[Row]]()
-KERNELS = pytest.StashKey[list[str]]()
+KERNEL_ROWS = pytest.StashKey[list[KernelRow]]()
 LOADED = [(data, 16) for data in registry.data_sets()]  # data set and batch
 
 
@@ -106,7 +110,7 @@ def _folder(text: str) -> str:
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker."""
     config.stash[ROWS] = []
-    config.stash[KERNELS] = []
+    config.stash[KERNEL_ROWS] = []
     config.args[:] = _narrowed(config.args)
     config.addinivalue_line("markers", "mode(name): what the cases of a test do: train, inference")
 
@@ -140,6 +144,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             ids=[case.id for case in cases],
             indirect=True,
         )
+    if {"kernel", "group"} <= set(metafunc.fixturenames):
+        compared = {
+            f"{name}-{group.replace(' ', '_')}": (name, group)
+            for name in _kernel_names(metafunc.config)
+            for group in GROUPS
+        }
+        metafunc.parametrize(["kernel", "group"], compared.values(), ids=compared)
     if {"kernel", "variant"} <= set(metafunc.fixturenames):
         pairs = _kernel_pairs(metafunc.config)
         metafunc.parametrize(["kernel", "variant"], pairs.values(), ids=pairs)
@@ -156,15 +167,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _is_wanted(config: pytest.Config, item: pytest.Item) -> bool:
     """Say whether an item of the suite has what each given option asks for."""
-    if "bench" not in getattr(item, "fixturenames", ()):
+    if not {"bench", "comparison"} & set(getattr(item, "fixturenames", ())):
         return True
     params = item.callspec.params if hasattr(item, "callspec") else {}
-    if "kernel" in params:
-        device = kernels()[params["kernel"]].variants[params["variant"]].device
-        if config.getoption("device") not in ("auto", device):
-            return False
+    if "kernel" in params and config.getoption("device") not in ("auto", _kernel_device(params)):
+        return False
     asked = {axis: names for axis in AXES if (names := config.getoption(axis)) is not None}
     return all(params.get(axis) in names for axis, names in asked.items())
+
+
+def _kernel_device(params: Mapping[str, str]) -> str:
+    if "group" in params:
+        return "cuda" if params["group"] == "cuda" else "cpu"
+    return kernels()[params["kernel"]].variants[params["variant"]].device
 
 
 def pytest_gate_left_out(config: pytest.Config, case_id: str) -> bool:
@@ -199,10 +214,15 @@ def _cases(config: pytest.Config, mode: Mode) -> list[Case]:
     )
 
 
+def _kernel_names(config: pytest.Config) -> tuple[str, ...]:
+    return QUICK if config.getoption("quick") else tuple(kernels())
+
+
 def _kernel_pairs(config: pytest.Config) -> dict[str, tuple[str, str]]:
     """Return the names of kernels and variants by their ids at this run's preset."""
-    names = QUICK if config.getoption("quick") else tuple(kernels())
-    pairs = [(name, variant) for name in names for variant in kernels()[name].variants]
+    pairs = [
+        (name, variant) for name in _kernel_names(config) for variant in kernels()[name].variants
+    ]
     return {kernel_step.kernel_id(*pair, config.getoption("preset")): pair for pair in pairs}
 
 
@@ -274,9 +294,26 @@ def report_scaling(request: pytest.FixtureRequest) -> Callable[[Row], None]:
 
 
 @pytest.fixture
-def report_kernel(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Give what adds a kernel to the table of kernels at the end of the run."""
-    return request.config.stash[KERNELS].append
+def report_kernels(request: pytest.FixtureRequest) -> Callable[[Iterable[KernelRow]], None]:
+    """Return what adds rows to the table of kernels at the end of the run."""
+    return request.config.stash[KERNEL_ROWS].extend
+
+
+@pytest.fixture(scope="session")
+def comparison_processes() -> Iterator[compare.Comparison]:
+    """Yield the processes in which kernels are compared, which all comparisons share."""
+    with compare.Comparison() as processes:
+        yield processes
+
+
+@pytest.fixture
+def comparison(
+    benchmark: BenchmarkFixture, comparison_processes: compare.Comparison
+) -> compare.Comparison:
+    """Return what compares kernels with their limits and peers, where something may be timed."""
+    if not adapter.claim(benchmark):
+        pytest.skip("untimed: pytest-benchmark is disabled, so there is nothing to compare")
+    return comparison_processes
 
 
 def pytest_terminal_summary(
@@ -292,24 +329,21 @@ def pytest_terminal_summary(
 
 
 def pytest_gate_results(config: pytest.Config, folder: Path) -> None:
-    """Draw the table of strategies."""
+    """Draw the tables of strategies and kernels."""
     rows = config.stash[ROWS]
     scaling_pictures.draw(rows, folder / "scaling")
+    if kernel_rows := config.stash[KERNEL_ROWS]:
+        table.write(kernel_rows, folder / "kernels")
 
 
 def _show_kernels(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Measure the run's kernels beside their limits and peers, in turn, and show the table."""
-    measured: list[str] = config.stash[KERNELS]
-    names = sorted(set(measured))
-    if not names:
+    """Show how far the run's kernels get beside their limits and peers."""
+    rows = config.stash[KERNEL_ROWS]
+    if not rows:
         return
     terminalreporter.section("kernels, beside their limits and peers")
-    rows = compare.compare(names, config.getoption("preset"))
-    for line in table.report(rows):
+    for line in (*table.terminal_lines(rows), *compare.missing_groups()):
         terminalreporter.write_line(line)
-    folder = Path("results", "kernels")
-    table.write(rows, folder)
-    terminalreporter.write_line(f"table, rows and roofline: {folder}")
 
 
 @pytest.fixture

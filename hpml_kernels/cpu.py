@@ -59,11 +59,7 @@ def interpreted(function: Callable[..., Any]) -> Variant:
     """Make the variant that runs a Python function as it stands, on few elements."""
 
     def bind(*arguments: Any) -> Bound:
-        return Bound(
-            run=lambda: function(*arguments),
-            result=lambda: arguments[-1],
-            effective=lambda: {"python": True},
-        )
+        return on_host(lambda: function(*arguments), arguments[-1], lambda: {"python": True})
 
     return Variant(bind=bind, largest_size=LARGEST_INTERPRETED)
 
@@ -85,10 +81,18 @@ def in_parallel(function: Any) -> Variant:
 def bind_numba(function: Any, *arguments: Any) -> Bound:
     """Bind a function of :func:`jit` to its arguments, of which the last holds the result."""
     _load_numba()
+    return on_host(lambda: function(*arguments), arguments[-1], lambda: _compiled(function))
+
+
+def on_host(
+    run: Callable[[], object], out: Array, effective: Callable[[], Mapping[str, Any]]
+) -> Bound:
+    """Bind what leaves its result in an array of the host."""
     return Bound(
-        run=lambda: function(*arguments),
-        result=lambda: arguments[-1],
-        effective=lambda: _compiled(function),
+        run=run,
+        result=lambda: out,
+        overwrite=lambda values: np.copyto(out, values),
+        effective=effective,
     )
 
 

@@ -60,7 +60,7 @@ def by_element(
     def bind(*arguments: Any) -> Bound:
         copied = tuple(map(to_device, arguments))
         blocks, threads = shape or (blocks_for(-(-arguments[-1].size // per_thread)), THREADS)
-        return bind_cuda(kernel, blocks, copied[-1].copy_to_host, *copied, threads=threads)
+        return bind_cuda(kernel, blocks, copied[-1], *copied, threads=threads)
 
     return on_cuda(bind, DeviceCode(function=kernel, instructions=instructions))
 
@@ -102,7 +102,7 @@ def sum_by_blocks(
         *inputs, out = map(to_device, arguments)
         blocks = blocks_for(-(-inputs[0].size // per_thread))
         sums = to_device(np.zeros(blocks))
-        bound = bind_cuda(kernel, blocks, out.copy_to_host, *inputs, sums)
+        bound = bind_cuda(kernel, blocks, out, *inputs, sums)
         finish = add_up[1, THREADS]
         return replace(bound, run=lambda: (bound.run(), finish(sums, out)))
 
@@ -118,22 +118,28 @@ def blocks_for(count: int) -> int:
 def bind_cuda(
     kernel: Any,
     blocks: int | tuple[int, int],
-    result: Callable[[], Array],
+    out: Any,
     *arguments: Any,
     threads: int | tuple[int, int] = THREADS,
 ) -> Bound:
-    """Bind a CUDA kernel to arguments on the device; ``result`` fetches what a run left there."""
+    """Bind a CUDA kernel to arguments on the device; a run leaves its result in ``out`` there."""
     launch = kernel[blocks, threads]
     run = partial(launch, *arguments)
-    return on_device(run, result, blocks=blocks, threads_per_block=threads)
+    return on_device(run, out, blocks=blocks, threads_per_block=threads)
 
 
-def on_device(run: Callable[[], object], result: Callable[[], Array], **shape: Any) -> Bound:
-    """Bind what runs on the device, with what is known of its launches."""
-    return Bound(run=run, result=result, effective=lambda: {**shape, "gpu": _device_name()})
+def on_device(run: Callable[[], object], out: Any, **shape: Any) -> Bound:
+    """Bind what leaves its result on the device, with what is known of its launches."""
+    return Bound(
+        run=run,
+        result=out.copy_to_host,
+        overwrite=lambda values: out.copy_to_device(np.ascontiguousarray(values)),
+        effective=lambda: {**shape, "gpu": device_name()},
+    )
 
 
-def _device_name() -> str:
+def device_name() -> str:
+    """Return the name of the current device."""
     name = cuda.get_current_device().name
     return name.decode() if isinstance(name, bytes) else str(name)
 

@@ -5,14 +5,14 @@ A peer computes into ``out``, which is allocated beforehand, as ours do.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
-from hpml_kernels.cpu import available_cores, why_not_parallel
+from hpml_kernels.cpu import available_cores, on_host, why_not_parallel
 from hpml_kernels.cuda import why_not_cuda
 from hpml_kernels.types import Array, Bound, Tolerance, Variant
 
@@ -21,16 +21,13 @@ def on_numpy(function: Callable[..., object], name: str = "numpy") -> Mapping[st
     """Make a variant of this name, which calls ``function(*inputs, out)``."""
 
     def bind(*arguments: Any) -> Bound:
-        return Bound(
-            run=lambda: function(*arguments),
-            result=lambda: arguments[-1],
-            effective=lambda: {"numpy": np.__version__},
-        )
+        run = partial(function, *arguments)
+        return on_host(run, arguments[-1], lambda: {"numpy": np.__version__})
 
     return {name: Variant(bind=bind, is_peer=True)}
 
 
-def _over(make: Callable[[Array], Any], arguments: Iterable[Any]) -> list[Any]:
+def _map_arrays(make: Callable[[Array], Any], arguments: Iterable[Any]) -> list[Any]:
     """Apply ``make`` to the arrays among the arguments, by a copy to those that are read-only."""
     return [
         make(one if one.flags.writeable else one.copy()) if isinstance(one, np.ndarray) else one
@@ -47,19 +44,20 @@ def on_torch(function: Callable[..., object]) -> Mapping[str, Variant]:
     def bind(threads: int, *arguments: Any) -> Bound:
         torch = import_module("torch")
         torch.set_num_threads(threads)
-        tensors = _over(torch.from_numpy, arguments)
-        return Bound(
-            run=lambda: function(torch, *tensors),
-            result=lambda: arguments[-1],
-            effective=lambda: {"torch": torch.__version__, "threads": torch.get_num_threads()},
+        tensors = _map_arrays(torch.from_numpy, arguments)
+        return on_host(
+            partial(function, torch, *tensors),
+            arguments[-1],
+            lambda: {"torch": torch.__version__, "threads": torch.get_num_threads()},
         )
 
     def bind_on_device(*arguments: Any) -> Bound:
         torch = import_module("torch")
-        tensors = _over(lambda array: torch.from_numpy(array).cuda(), arguments)
+        tensors = _map_arrays(lambda array: torch.from_numpy(array).cuda(), arguments)
         return Bound(
             run=lambda: function(torch, *tensors),
             result=lambda: tensors[-1].cpu().numpy(),
+            overwrite=lambda values: tensors[-1].copy_(torch.from_numpy(values)),
             effective=lambda: {"torch": torch.__version__, "gpu": torch.cuda.get_device_name()},
         )
 
@@ -71,10 +69,11 @@ def on_cupy(function: Callable[..., object]) -> Mapping[str, Variant]:
 
     def bind(*arguments: Any) -> Bound:
         cupy = import_module("cupy")
-        arrays = _over(cupy.asarray, arguments)
+        arrays = _map_arrays(cupy.asarray, arguments)
         return Bound(
             run=lambda: function(cupy, *arrays),
             result=lambda: cupy.asnumpy(arrays[-1]),
+            overwrite=arrays[-1].set,
             effective=lambda: {"cupy": cupy.__version__},
         )
 
@@ -104,11 +103,7 @@ def on_numexpr(expression: str, *names: str) -> Mapping[str, Variant]:
         def run() -> None:
             numexpr.evaluate(expression, local_dict=values, out=out)
 
-        return Bound(
-            run=run,
-            result=lambda: out,
-            effective=lambda: {"numexpr": numexpr.__version__, "threads": threads},
-        )
+        return on_host(run, out, lambda: {"numexpr": numexpr.__version__, "threads": threads})
 
     return _on_one_and_all("numexpr", bind)
 
@@ -119,6 +114,7 @@ def _on_one_and_all(library: str, bind: Callable[..., Bound]) -> Mapping[str, Va
         bind=lambda *arguments: bind(1, *arguments),
         why_not=lambda: why_not_installed(library),
         is_peer=True,
+        threaded_library=library,
     )
     on_all = replace(
         one,
@@ -135,11 +131,16 @@ def why_not_installed(library: str) -> str | None:
     return None if find_spec(library) else f"unsupported: {library} is not installed"
 
 
-def loosely(tolerance: Tolerance, variants: Mapping[str, Variant]) -> Mapping[str, Variant]:
+def with_tolerance(tolerance: Tolerance, variants: Mapping[str, Variant]) -> Mapping[str, Variant]:
     """Hold peers to less than the kernel's own tolerance."""
     return {name: replace(variant, tolerance=tolerance) for name, variant in variants.items()}
 
 
-def drawing(tolerance: Tolerance, variants: Mapping[str, Variant]) -> Mapping[str, Variant]:
+def with_own_random_numbers(
+    tolerance: Tolerance, variants: Mapping[str, Variant]
+) -> Mapping[str, Variant]:
     """Mark peers that draw random numbers of their own; the tolerance is for the presets' sizes."""
-    return {name: replace(one, tolerance=tolerance, draws=True) for name, one in variants.items()}
+    return {
+        name: replace(one, tolerance=tolerance, own_random_numbers=True)
+        for name, one in variants.items()
+    }

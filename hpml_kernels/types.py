@@ -63,11 +63,13 @@ class Tolerance:
 class Bound:
     """A variant bound to its arguments: ``run`` does the work, ``result`` fetches what it gave.
 
-    ``effective`` says what took effect; it is read after the first run, when all is compiled.
+    ``overwrite`` puts other values where the next run leaves its result. ``effective`` says what
+    took effect; it is read after the first run, when all is compiled.
     """
 
     run: Callable[[], object]
     result: Callable[[], Array]
+    overwrite: Callable[[Array], object]
     effective: Callable[[], Mapping[str, Any]]
 
 
@@ -100,7 +102,8 @@ class Variant:
     largest_size: int | None = None  # beyond this a call would take minutes
     codes: tuple[DeviceCode, ...] = ()  # of CUDA variants of ours
     simulated: bool = True  # numba's simulator can run it
-    draws: bool = False  # random numbers of its own: it agrees with the reference in the limit only
+    own_random_numbers: bool = False  # it agrees with the reference in the limit only
+    threaded_library: str | None = None  # whose number of threads is set for the whole process
     tolerance: Tolerance | None = None  # where it is not the kernel's: a peer may be less exact
     limit: Limit | None = None  # where it is not the kernel's: a copy in every call, say
 
@@ -112,8 +115,8 @@ class Kernel:
     ``sizes[preset]`` is the number of elements or samples of a call, or whatever ``make_inputs``
     shapes from one number. ``check(*inputs)`` raises ``TypeError`` or ``ValueError`` that names the
     argument, before anything is bound: :mod:`hpml_kernels.checks` has its parts.
-    ``make_out(*inputs)`` allocates ``out``, with what a kernel that works in place updates. No
-    variant writes to an input. The reference may be of a wider type than the result.
+    ``make_out(*inputs)`` allocates ``out``; a kernel that works ``in_place`` updates what it holds.
+    No variant writes to an input. The reference may be of a wider type than the result.
     """
 
     name: str
@@ -126,6 +129,7 @@ class Kernel:
     work: Callable[[int], Work]
     limit: Limit
     variants: Mapping[str, Variant]  # by name
+    in_place: bool = False
 
     def limit_of(self, variant: str) -> Limit:
         """Return what bounds the speed of a variant."""

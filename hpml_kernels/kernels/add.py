@@ -8,7 +8,17 @@ from numba import vectorize
 from numba.extending import register_jitable
 
 from hpml_kernels.checks import check_pair
-from hpml_kernels.cuda import THREADS, blocks_for, by_element, cuda, on_cuda, on_device, to_device
+from hpml_kernels.cpu import on_host
+from hpml_kernels.cuda import (
+    THREADS,
+    blocks_for,
+    by_element,
+    cuda,
+    device_name,
+    on_cuda,
+    on_device,
+    to_device,
+)
 from hpml_kernels.cuda_streaming import of_two
 from hpml_kernels.peers import on_cupy, on_numexpr, on_numpy, on_torch
 from hpml_kernels.streaming import elementwise
@@ -44,8 +54,10 @@ def bind_host_arrays(x: Array, y: Array, out: Array) -> Bound:
     blocks = blocks_for(out.size)
     launch = add_cuda[blocks, THREADS]
     x, y, whole = (np.ascontiguousarray(one) for one in (x, y, out))  # copied as one block
-    return on_device(
-        lambda: launch(cuda.In(x), cuda.In(y), cuda.Out(whole)), lambda: whole, blocks=blocks
+    return on_host(
+        lambda: launch(cuda.In(x), cuda.In(y), cuda.Out(whole)),
+        whole,
+        lambda: {"blocks": blocks, "gpu": device_name()},
     )
 
 
@@ -59,14 +71,19 @@ def bind_allocating(x: Array, y: Array, out: Array) -> Bound:
         last[:] = [cuda.device_array_like(inputs[0])]
         launch(*inputs, last[0])
 
-    return on_device(run, lambda: np.asarray(last[0].copy_to_host()), blocks=blocks)
+    return Bound(
+        run=run,
+        result=lambda: np.asarray(last[0].copy_to_host()),
+        overwrite=lambda values: last.__setitem__(slice(None), [to_device(values)]),
+        effective=lambda: {"blocks": blocks, "gpu": device_name()},
+    )
 
 
 def bind_vectorize(x: Array, y: Array, out: Array) -> Bound:
     """Let numba make the loop and choose the launch's shape; it compiles here, not at import."""
     ufunc: Any = vectorize(["float32(float32, float32)"], target="cuda")(add)
     inputs, result = (to_device(x), to_device(y)), to_device(out)
-    return on_device(lambda: ufunc(*inputs, out=result), result.copy_to_host, ufunc=True)
+    return on_device(lambda: ufunc(*inputs, out=result), result, ufunc=True)
 
 
 KERNEL = Kernel(

@@ -58,7 +58,11 @@ def flat(variant: Variant) -> Variant:
     def bind(*arguments: Array) -> Bound:
         *inputs, out = arguments
         bound = variant.bind(*(one.reshape(-1) for one in inputs), out.reshape(-1))
-        return replace(bound, result=lambda: bound.result().reshape(out.shape))
+        return replace(
+            bound,
+            result=lambda: bound.result().reshape(out.shape),
+            overwrite=lambda values: bound.overwrite(values.reshape(-1)),
+        )
 
     return replace(variant, bind=bind, codes=())
 
@@ -86,8 +90,7 @@ def bind_grid(x: Array, y: Array, out: Array) -> Bound:
     height, width = TILE
     blocks = -(-out.shape[1] // width), min(MAX_BLOCKS, -(-out.shape[0] // height))
     arguments = tuple(map(to_device, (x, y, out)))
-    result = arguments[-1].copy_to_host
-    return bind_cuda(add_2d_grid_cuda, blocks, result, *arguments, threads=(width, height))
+    return bind_cuda(add_2d_grid_cuda, blocks, arguments[-1], *arguments, threads=(width, height))
 
 
 KERNEL = Kernel(

@@ -62,7 +62,7 @@ def on_counters(number: int) -> Variant:
             total: Array = counters.copy_to_host().sum(keepdims=True)
             return total
 
-        bound = bind_cuda(count_cuda, blocks_for(additions), result, additions, counters)
+        bound = bind_cuda(count_cuda, blocks_for(additions), counters, additions, counters)
 
         def run() -> None:
             counters.copy_to_device(zeros)
@@ -71,6 +71,7 @@ def on_counters(number: int) -> Variant:
         return Bound(
             run=run,
             result=result,
+            overwrite=lambda values: bound.overwrite(np.full(number, values[0])),
             effective=lambda: {**bound.effective(), "counters": number},
         )
 

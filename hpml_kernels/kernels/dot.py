@@ -7,7 +7,7 @@ from hpml_kernels.checks import check_pair
 from hpml_kernels.cpu import scalar_out
 from hpml_kernels.cuda import add_up_block, cuda, sum_by_blocks
 from hpml_kernels.cuda_streaming import sum_of_two
-from hpml_kernels.peers import loosely, on_cupy, on_numpy, on_torch
+from hpml_kernels.peers import on_cupy, on_numpy, on_torch, with_tolerance
 from hpml_kernels.streaming import summing
 from hpml_kernels.types import Array, Inputs, Kernel, Tolerance, Work
 
@@ -61,7 +61,7 @@ KERNEL = Kernel(
     limit="read",
     variants={
         **summing(product),
-        **loosely(Tolerance(of_largest=1e-2), PEERS),  # they add up in float32
+        **with_tolerance(Tolerance(of_largest=1e-2), PEERS),  # they add up in float32
         "cuda_naive": sum_by_blocks(dot_cuda, "void(float32[::1], float32[::1], float64[::1])"),
         "cuda_shuffled": sum_of_two(product),
     },

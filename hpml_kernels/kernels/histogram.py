@@ -118,13 +118,13 @@ def histogram_shared_cuda(words: Array, rest: Array, out: Array) -> None:
 def _bind_device(kernel: object, inputs: tuple[Array, ...], out: Array, threads: int) -> Bound:
     on_device = [to_device(one) for one in (*inputs, out)]
     zeros = to_device(np.zeros_like(out))
-    bound = bind_cuda(kernel, blocks_for(threads), on_device[-1].copy_to_host, *on_device)
+    bound = bind_cuda(kernel, blocks_for(threads), on_device[-1], *on_device)
 
     def run() -> None:
         on_device[-1].copy_to_device(zeros)
         bound.run()
 
-    return Bound(run=run, result=bound.result, effective=bound.effective)
+    return replace(bound, run=run)
 
 
 def bind_naive(values: Array, out: Array) -> Bound:

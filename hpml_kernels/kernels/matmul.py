@@ -253,7 +253,7 @@ def by_tile(kernel: object, side: int, *instructions: str) -> Variant:
     def bind(a: Array, b: Array, out: Array) -> Bound:
         tiles = math.prod(-(-length // side) for length in out.shape)
         arguments = to_device(a), to_device(b), to_device(out)
-        return bind_cuda(kernel, tiles, arguments[-1].copy_to_host, *arguments)
+        return bind_cuda(kernel, tiles, arguments[-1], *arguments)
 
     return on_cuda(bind, DeviceCode(function=kernel, instructions=instructions))
 

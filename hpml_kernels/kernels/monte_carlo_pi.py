@@ -22,7 +22,7 @@ from numba.extending import register_jitable
 from hpml_kernels.checks import check_count
 from hpml_kernels.cpu import aligned, bind_numba, in_parallel, jit, scalar_out
 from hpml_kernels.cuda import THREADS, bind_cuda, cuda, on_cuda, to_device
-from hpml_kernels.peers import drawing, on_numpy, on_torch
+from hpml_kernels.peers import on_numpy, on_torch, with_own_random_numbers
 from hpml_kernels.simd.circle_test import IN_WORD, OPERATIONS, RADIUS_SQUARED, is_hit, misses_in
 from hpml_kernels.simd.vectors import load, splat, store, total
 from hpml_kernels.types import Array, Bound, DeviceCode, Inputs, Kernel, Tolerance, Variant, Work
@@ -214,13 +214,11 @@ def bind_device(samples: int, seed: int, _out: Array) -> Bound:
     """Bind the CUDA kernel; the host adds up the blocks when it fetches the result."""
     blocks = -(-samples // CHUNK) * LANES // THREADS + 1
     hits = to_device(np.zeros(blocks, np.int64))
-    return bind_cuda(
-        pi_cuda,
-        blocks,
-        lambda: np.array([4.0 * hits.copy_to_host().sum() / samples]),
-        samples,
-        np.uint64(seed),
-        hits,
+    bound = bind_cuda(pi_cuda, blocks, hits, samples, np.uint64(seed), hits)
+    return replace(
+        bound,
+        result=lambda: np.array([4.0 * bound.result().sum() / samples]),
+        overwrite=lambda values: bound.overwrite(np.full(blocks, values[0], np.int64)),
     )
 
 
@@ -240,7 +238,7 @@ KERNEL = Kernel(
     work=lambda size: Work(bytes_moved=0, integer_ops=OPERATIONS * size),
     limit="integer",
     variants={
-        **drawing(Tolerance(of_largest=0.01), PEERS),
+        **with_own_random_numbers(Tolerance(of_largest=0.01), PEERS),
         "numba": Variant(bind=partial(_bind, SERIAL, 1)),
         "numba_parallel": replace(in_parallel(PARALLEL), bind=bind_parallel),
         "cuda_naive": on_cuda(

@@ -138,7 +138,7 @@ def bind_device(words: int, key: int, out: Array) -> Bound:
     """Bind the kernel with a thread for each block of words."""
     on_device = to_device(out)
     blocks = blocks_for(-(-words // WORDS))
-    return bind_cuda(philox_cuda, blocks, on_device.copy_to_host, words, np.uint64(key), on_device)
+    return bind_cuda(philox_cuda, blocks, on_device, words, np.uint64(key), on_device)
 
 
 KERNEL = Kernel(

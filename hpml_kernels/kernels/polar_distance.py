@@ -14,7 +14,7 @@ from numba import prange
 from hpml_kernels.checks import check_array, check_shape
 from hpml_kernels.cpu import in_numba, interpreted, jit
 from hpml_kernels.cuda import by_element, cuda
-from hpml_kernels.peers import loosely, on_cupy, on_numexpr, on_numpy, on_torch
+from hpml_kernels.peers import on_cupy, on_numexpr, on_numpy, on_torch, with_tolerance
 from hpml_kernels.simd.transcendental import squared_sine
 from hpml_kernels.thread_chunks import chunk_bounds, in_chunks
 from hpml_kernels.types import Array, Inputs, Kernel, Tolerance, Work
@@ -107,8 +107,8 @@ KERNEL = Kernel(
     limit="combine",
     variants={
         "python": interpreted(polar_loop),
-        **loosely(CARTESIAN, on_numpy(lambda *arguments: run(np, *arguments))),
-        **loosely(
+        **with_tolerance(CARTESIAN, on_numpy(lambda *arguments: run(np, *arguments))),
+        **with_tolerance(
             CARTESIAN,
             on_numexpr(
                 "sqrt((r1*cos(a1) - r2*cos(a2))**2 + (r1*sin(a1) - r2*sin(a2))**2)",
@@ -118,8 +118,8 @@ KERNEL = Kernel(
                 "a2",
             ),
         ),
-        **loosely(CARTESIAN, on_torch(run)),
-        **loosely(CARTESIAN, on_cupy(run)),
+        **with_tolerance(CARTESIAN, on_torch(run)),
+        **with_tolerance(CARTESIAN, on_cupy(run)),
         "numba": in_numba(polar_serial),
         "numba_parallel": in_chunks(polar_parallel),
         "cuda_naive": by_element(polar_cuda),

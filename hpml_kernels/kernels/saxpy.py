@@ -67,4 +67,5 @@ KERNEL = Kernel(
         "cuda_naive": by_element(saxpy_cuda),
         "cuda_vectors": of_scaled(saxpy, updates=True),
     },
+    in_place=True,
 )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hpml_kernels.checks import check_count, check_number
-from hpml_kernels.cpu import in_numba, interpreted, jit, scalar_out
+from hpml_kernels.cpu import in_numba, interpreted, jit, on_host, scalar_out
 from hpml_kernels.peers import on_numpy
 from hpml_kernels.types import Array, Bound, Inputs, Kernel, Tolerance, Variant, Work
 
@@ -69,10 +69,10 @@ def chain_of(function: Callable[[float, float], float]) -> Callable[..., None]:
 def bind_called(*arguments: Any) -> Bound:
     """Bind a loop in Python that calls the compiled function."""
     chain = chain_of(hypot_compiled)
-    return Bound(
-        run=lambda: chain(*arguments),
-        result=lambda: arguments[-1],
-        effective=lambda: {"signature": str(hypot_compiled.nopython_signatures[0])},
+    return on_host(
+        lambda: chain(*arguments),
+        arguments[-1],
+        lambda: {"signature": str(hypot_compiled.nopython_signatures[0])},
     )
 
 

@@ -118,7 +118,7 @@ def bind_device(x: Array, out: Array) -> Bound:
     """Bind the two kernels, with the host's sum between them."""
     blocks = -(-x.size // THREADS)
     on_device, totals, result = to_device(x), to_device(np.zeros(blocks, np.int64)), to_device(out)
-    bound = bind_cuda(scan_block_cuda, blocks, result.copy_to_host, on_device, totals, result)
+    bound = bind_cuda(scan_block_cuda, blocks, result, on_device, totals, result)
 
     def run() -> None:
         bound.run()

@@ -58,7 +58,8 @@ def softmax_loop(x: Array, out: Array) -> None:
     for i in range(x.shape[0]):
         largest = max(float(value) for value in x[i])
         powers = [math.exp(float(value) - largest) for value in x[i]]
-        out[i] = [power / sum(powers) for power in powers]
+        total = sum(powers)
+        out[i] = [power / total for power in powers]
 
 
 @jit()
@@ -169,14 +170,14 @@ def bind_rows(x: Array, out: Array) -> Bound:
     """Bind the kernel with a thread for each row."""
     arguments = to_device(x), to_device(out)
     blocks = -(-x.shape[0] // THREADS)
-    return bind_cuda(softmax_cuda, blocks, arguments[-1].copy_to_host, *arguments)
+    return bind_cuda(softmax_cuda, blocks, arguments[-1], *arguments)
 
 
 def bind_warps(x: Array, out: Array) -> Bound:
     """Bind the kernel with a warp for each row."""
     arguments = to_device(x), to_device(out)
     blocks = -(-x.shape[0] // WARPS)
-    return bind_cuda(softmax_shuffled_cuda, blocks, arguments[-1].copy_to_host, *arguments)
+    return bind_cuda(softmax_shuffled_cuda, blocks, arguments[-1], *arguments)
 
 
 KERNEL = Kernel(

@@ -129,7 +129,7 @@ def bind_tiled(x: Array, out: Array) -> Bound:
     """Bind the tiled kernel, a block for each tile."""
     tiles = math.prod(-(-side // TILE) for side in x.shape)
     arguments = to_device(x), to_device(out)
-    return bind_cuda(transpose_tiled_cuda, tiles, arguments[-1].copy_to_host, *arguments)
+    return bind_cuda(transpose_tiled_cuda, tiles, arguments[-1], *arguments)
 
 
 KERNEL = Kernel(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hpml_kernels.roofline.compare import Group, Row
+from hpml_kernels.roofline.rows import Group, Row
 
 COLOURS: dict[Group, str] = {"one core": "#3f6fd1", "all cores": "#c0392b", "cuda": "#2e8b57"}
 BANDWIDTHS = {"read", "copy", "combine", "accumulate"}
@@ -24,8 +24,8 @@ def draw(rows: Sequence[Row], target: Path) -> None:
     best = _best(rows)
     figure = Figure(figsize=(13, max(5.5, 0.28 * len(best))), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-    _draw_roofline(left, best, rows)
-    _draw_shares(right, best)
+    _draw_roofline(left, best, [row for row in rows if row.limit_ns is not None])
+    _draw_shares(right, [row for row in best if row.ratio_to_limit is not None])
     figure.draw_without_rendering()  # names are put by what is drawn already, in its last place
     figure.set_layout_engine("none")
     _name(left, [row for row in best if row.flops and row.bytes_moved])
@@ -65,7 +65,7 @@ def _draw_roofs(axes: Any, rows: Sequence[Row], edges: Any, colour: str) -> None
 
     Which is which depends on the sizes: caches are faster than memory.
     """
-    rates = [row.flops / row.limit_ns for row in rows if row.limit == "fma"]
+    rates = [_at_limit(row, row.flops) for row in rows if row.limit == "fma"]
     ceiling = max(rates, default=np.inf)
     text = [f"fma {ceiling:.0f} GFLOP/s"] if rates else []
     along = np.geomspace(edges[0], edges[1], 200)
@@ -83,7 +83,12 @@ def _draw_roofs(axes: Any, rows: Sequence[Row], edges: Any, colour: str) -> None
 
 def _bandwidth(row: Row) -> float:
     """Return the bandwidth of a kernel's limit in GB/s."""
-    return row.bytes_moved / row.limit_ns
+    return _at_limit(row, row.bytes_moved)
+
+
+def _at_limit(row: Row, work: int) -> float:
+    """Return the rate of a kernel's work at its limit, in units a nanosecond; 0: not known."""
+    return work / row.limit_ns if row.limit_ns else 0.0
 
 
 def _name(axes: Any, placed: Sequence[Row]) -> None:
@@ -125,20 +130,20 @@ def _put_clear(name: Any, taken: Sequence[Any]) -> Any:
 
 
 def _draw_shares(axes: Any, best: Sequence[Row]) -> None:
-    places = np.arange(len(best))[::-1]
-    axes.barh(places, [row.ratio_to_limit for row in best], color=[COLOURS[r.group] for r in best])
+    places, ratios = np.arange(len(best))[::-1], [row.ratio_to_limit or 0.0 for row in best]
+    axes.barh(places, ratios, color=[COLOURS[row.group] for row in best])
     labels = [f"{row.kernel} ({row.limit}, {row.group})" for row in best]
     axes.set_yticks(places, labels, fontsize=8)
     axes.axvline(1, color="#444444", lw=1, ls="--")
     axes.set(title="Share of the kernel's own limit", xlabel="ratio_to_limit")
-    for place, row in zip(places, best, strict=True):
+    for place, ratio in zip(places, ratios, strict=True):
         axes.annotate(
-            f"{row.ratio_to_limit:.2f}",
-            (row.ratio_to_limit, place),
+            f"{ratio:.2f}",
+            (ratio, place),
             xytext=(3, 0),
             textcoords="offset points",
             va="center",
             fontsize=8,
             bbox={"color": "white", "pad": 0.5},
         )
-    axes.set_xlim(0, 1.15 * max(1.0, *(row.ratio_to_limit for row in best)))
+    axes.set_xlim(0, 1.15 * max(1.0, *ratios))

@@ -56,7 +56,7 @@ def probes(limit: Limit, work: Work, *, parallel: bool) -> Sequence[Probe]:
     """Return the ways to a limit on one core, or on all that numba has threads for."""
     if limit in PASSES:
         return _memory_probes(limit, work.bytes_moved, parallel=parallel)
-    return [COMPUTING[limit](parallel)]
+    return COMPUTING[limit](parallel)
 
 
 def _memory_probes(limit: Limit, bytes_moved: int, *, parallel: bool) -> Sequence[Probe]:
@@ -208,43 +208,46 @@ def _parts(parallel: bool) -> int:  # noqa: FBT001
     return get_num_threads() if parallel else 1
 
 
-def _fma_probe(parallel: bool) -> Probe:  # noqa: FBT001
+def _fma_probes(parallel: bool) -> Sequence[Probe]:  # noqa: FBT001
     sums = np.zeros(_parts(parallel), np.float32)
     run = MULTIPLY_ADD[parallel]
     amount = FMA_ROUNDS * FMA_FLOPS_PER_ROUND * sums.size
-    return Probe(name="fma", run=lambda: run(sums), amount=amount)
+    return [Probe(name="fma", run=lambda: run(sums), amount=amount)]
 
 
-def _integer_probe(parallel: bool) -> Probe:  # noqa: FBT001
+def _integer_probes(parallel: bool) -> Sequence[Probe]:  # noqa: FBT001
     counts = np.zeros(_parts(parallel), np.uint64)
     words = aligned(WORDS, np.uint64)
     words[:] = np.random.default_rng(0).integers(2**64, size=WORDS, dtype=np.uint64)
     run = COUNT_IN_CIRCLE[parallel]
     amount = WORD_ROUNDS * WORDS * WORD_OPS * counts.size
-    return Probe(name="integer", run=lambda: run(words, counts), amount=amount)
+    return [Probe(name="integer", run=lambda: run(words, counts), amount=amount)]
 
 
-def _multiply_probe(parallel: bool) -> Probe:  # noqa: FBT001
+def _multiply_probes(parallel: bool) -> Sequence[Probe]:  # noqa: FBT001
     shape = _parts(parallel), WORDS
     words = np.random.default_rng(0).integers(2**64, size=shape, dtype=np.uint64)
     run = MULTIPLY[parallel]
     amount = WORD_ROUNDS * PRODUCTS * words.size
-    return Probe(name="multiply", run=lambda: run(words), amount=amount)
+    return [Probe(name="multiply", run=lambda: run(words), amount=amount)]
 
 
-def _launch_probe(parallel: bool) -> Probe:  # noqa: FBT001
+def _launch_probes(parallel: bool) -> Sequence[Probe]:  # noqa: FBT001
     called = np.zeros(_parts(parallel), np.uint8)
     run = NOTHING[parallel]
-    return Probe(name="launch", run=lambda: run(called), amount=1)
+    return [
+        Probe(name="launch of compiled code", run=lambda: run(called), amount=1),
+        Probe(name="call of Python", run=lambda: None, amount=1),
+    ]
 
 
 MULTIPLY_ADD, COUNT_IN_CIRCLE = _both(_multiply_add), _both(_count_in_circle)
 MULTIPLY, NOTHING = _both(_multiply), _both(_nothing)
-COMPUTING: Mapping[Limit, Callable[[bool], Probe]] = {
-    "fma": _fma_probe,
-    "integer": _integer_probe,
-    "multiply": _multiply_probe,
-    "launch": _launch_probe,
+COMPUTING: Mapping[Limit, Callable[[bool], Sequence[Probe]]] = {
+    "fma": _fma_probes,
+    "integer": _integer_probes,
+    "multiply": _multiply_probes,
+    "launch": _launch_probes,
 }
 MEMORY: Mapping[Limit, Mapping[str, Mapping[bool, Any]]] = {
     "read": {"in one stream": _both(_read), "in four streams": _both(_read_streams)},
