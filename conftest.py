@@ -145,8 +145,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             indirect=True,
         )
     if {"kernel", "group"} <= set(metafunc.fixturenames):
+        preset = metafunc.config.getoption("preset")
         compared = {
-            f"{name}-{group.replace(' ', '_')}": (name, group)
+            compare.comparison_id(name, group, preset): (name, group)
             for name in _kernel_names(metafunc.config)
             for group in GROUPS
         }

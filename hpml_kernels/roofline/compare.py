@@ -29,6 +29,12 @@ WHY_NOT: Mapping[Group, Callable[[], str | None]] = {
 }
 
 
+def comparison_id(kernel_name: str, group: Group, preset: str) -> str:
+    """Return the name of a comparison: ``limits-add-one_core-n100000``."""
+    size = kernels()[kernel_name].sizes[preset]
+    return f"limits-{kernel_name}-{group.replace(' ', '_')}-n{size}"
+
+
 def missing_groups() -> Iterator[str]:
     """Yield a line for each group that this machine lacks the hardware for."""
     for group in GROUPS:

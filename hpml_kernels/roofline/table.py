@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 COLUMNS = ("kernel", "variant", "on", "size", "us/call", "GB/s", "GFLOP/s", "limit")
 RATIOS = ("ratio_to_limit", "ratio_to_best_peer", "best peer", "status")
 TERMINAL_COLUMNS = ("kernel", "variant", "us/call", "rate", "of its limit", "by the best peer")
+FOLDED = ("kernel", "of its limit")  # where the terminal's 100 columns do not do
 WIDTH = 100
 
 
@@ -28,7 +29,7 @@ def terminal_lines(rows: Sequence[Row]) -> Iterator[str]:
             continue
         table = Table(box=box.SIMPLE, title=group, title_justify="left", pad_edge=False)
         for column in TERMINAL_COLUMNS:
-            table.add_column(column, overflow="fold")
+            table.add_column(column, overflow="fold", no_wrap=column not in FOLDED)
         for row in members:
             table.add_row(*_terminal_cells(row))
         yield from _rendered(table, WIDTH)
