@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from hpml_models.types import Incorrect, Precision
+from hpml_models.types import Precision
+from hpml_steps.incorrect import Incorrect
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

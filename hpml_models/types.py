@@ -2,42 +2,82 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
+    from torch.optim.lr_scheduler import LRScheduler
 
 Mode = Literal["train", "inference"]
 Device = Literal["cpu", "cuda"]
 PresetName = Literal["tiny", "small", "paper"]
+DataSplit = Literal["train", "validation"]
 
 SYNTHETIC = "synthetic"
 SEED = 42  # weights and synthetic data of every case: two runs time the same numbers
 
+Tensors = Mapping[str, "Tensor"]
+"""Tensors by name, each ``[B, ...]``: the names that transformers and torchvision use."""
 
-class Incorrect(AssertionError):
-    """A variant gave a wrong result, or did not take effect: its time would mean nothing."""
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Batch:
+    """Named inputs and named targets, each tensor ``[B, ...]``.
 
-class Batch(NamedTuple):
-    """Inputs ``[B, ...]`` and targets ``[B, ...]``."""
+    A module is called as ``module(**batch.inputs)``.
+    """
 
-    inputs: "Tensor"
-    targets: "Tensor"
+    inputs: Tensors
+    targets: Tensors
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if the tensors do not have equally many rows."""
+        rows = {name: len(tensor) for name, tensor in [*self.inputs.items(), *self.targets.items()]}
+        if len({*rows.values()}) != 1:
+            raise ValueError(f"the tensors of a batch must have equally many rows: {rows}")
 
     def __len__(self) -> int:
-        """Count the samples; a tuple would count its two members."""
-        return len(self.inputs)
+        """Count the samples."""
+        return len(next(iter(self.inputs.values())))
+
+    def to(self, device: str) -> "Batch":
+        """Return the batch on a device."""
+        return self._each(lambda tensor: tensor.to(device))
+
+    def rows(self, index: "slice | Tensor") -> "Batch":
+        """Return some of the samples: a slice, or the rows that a tensor of indices names."""
+        return self._each(lambda tensor: tensor[index])
+
+    def split(self, count: int) -> "list[Batch]":
+        """Cut the samples into ``count`` batches whose sizes differ by one at most."""
+        size, larger = divmod(len(self), count)
+        bounds = [number * size + min(number, larger) for number in range(count + 1)]
+        return [self.rows(slice(*ends)) for ends in pairwise(bounds)]
+
+    def _each(self, change: "Callable[[Tensor], Tensor]") -> "Batch":
+        return Batch(
+            inputs={name: change(tensor) for name, tensor in self.inputs.items()},
+            targets={name: change(tensor) for name, tensor in self.targets.items()},
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataSpec:
-    """A real data set, and how to open it."""
+    """A real data set: where it is from, how to open it, how to make a batch of its samples.
+
+    ``open`` gets the data root, the split, and the options of the model's preset, and returns a
+    torch Dataset. ``collate`` makes a batch of a list of its samples.
+    """
 
     name: str
-    open: Callable[[Path, str], Any]  # (data root, "train" or "test") -> torch Dataset
+    licence: str
+    revision: str
+    url: str
+    files: str  # what is expected below the data root
+    open: Callable[..., Any]  # (data root, split, **options)
+    collate: Callable[[list[Any]], Batch]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,16 +88,56 @@ class Preset:
     options: Mapping[str, Any]
 
 
+def one_group(parameters: "Iterable[tuple[str, nn.Parameter]]") -> "list[dict[str, Any]]":
+    """Put all named parameters into one group of an optimizer."""
+    return [{"params": [parameter for _, parameter in parameters]}]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a model is trained.
+
+    ``loss`` is a mean, given the module's outputs and the batch's targets; ``loss_count`` counts
+    what it is the mean of: the mean over a batch is the mean of its parts' losses weighted by
+    their counts. A count is a number, or a tensor on the targets' device without dimensions.
+    ``parameter_groups`` sorts named parameters into the optimizer's groups; a rank may pass some
+    of the model's only. ``schedule`` gets the optimizer and how many steps there will be.
+    """
+
+    optimizer: "Callable[[Iterable[Any]], torch.optim.Optimizer]"
+    loss: "Callable[[Tensor, Tensors], Tensor]"
+    loss_count: "Callable[[Tensors], int | Tensor]"
+    parameter_groups: "Callable[[Iterable[tuple[str, nn.Parameter]]], list[dict[str, Any]]]" = (
+        one_group
+    )
+    schedule: "Callable[[torch.optim.Optimizer, int], LRScheduler] | None" = None
+    clip_norm: float | None = None  # largest norm of the whole model's gradient
+
+    def make_optimizer(
+        self, parameters: "Iterable[tuple[str, nn.Parameter]]"
+    ) -> "torch.optim.Optimizer":
+        """Return an optimizer over those named parameters that are trained."""
+        return self.optimizer(self.groups(parameters))
+
+    def groups(self, parameters: "Iterable[tuple[str, nn.Parameter]]") -> "list[dict[str, Any]]":
+        """Return the optimizer's groups of those named parameters that are trained."""
+        return self.parameter_groups([one for one in parameters if one[1].requires_grad])
+
+
 PipelineLayers = Callable[["nn.Module"], "list[nn.Module]"]
-"""A model as modules that run one after the other: where it may be cut into stages."""
+"""A model as layers that run one after the other: where it may be cut into stages.
+
+A layer is called with what the layer before returned, a tensor or a tuple of tensors, as
+positional arguments, and with those of the batch's inputs that its ``forward`` names. So the first
+layer takes inputs only, and a mask reaches each layer that names it.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
     """A model: how to build it, what it eats, how it is trained, how it may be taken apart.
 
-    ``loss`` is a mean; ``terms`` counts what it is the mean of, given the targets: the mean over
-    a whole batch is the mean of its parts' losses weighted by their terms.
+    Its module is called with a batch's inputs by name and returns one tensor ``[B, ...]``.
     """
 
     name: str
@@ -65,12 +145,10 @@ class ModelSpec:
     presets: Mapping[PresetName, Preset]
     build: Callable[..., "nn.Module"]
     make_batch: Callable[..., Batch]  # (batch, torch.Generator, **options): one synthetic batch
-    loss: "Callable[[Tensor, Tensor], Tensor]"
-    optimizer: "Callable[[Iterable[Any]], torch.optim.Optimizer]"
-    loss_count: "Callable[[Tensor], int]" = len
+    recipe: Recipe
     is_symbolic: bool = True  # whether torch.fx can follow its forward pass without running it
     pipeline_layers: PipelineLayers | None = None
-    pipeline_layer_count: Callable[..., int] | None = None  # (**options): how many the chain has
+    pipeline_layer_count: Callable[..., int] | None = None  # (**options)
     tensor_plan: "Callable[[nn.Module], Mapping[str, Any]] | None" = None  # to ParallelStyles
     parameter_count: Callable[..., int] | None = None  # (**options): published, or by hand
 
@@ -161,10 +239,18 @@ class Rank:
 
 
 class MicroBatch(NamedTuple):
-    """A micro-batch of one rank; ``weight`` is its part of the whole batch's terms of the loss."""
+    """What a rank works on at once; ``weight`` is its part of the whole batch's loss count."""
 
     batch: Batch
-    weight: float
+    weight: "float | Tensor"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """What a rank works on in one step: its rows of the global batch, whole and cut."""
+
+    batch: Batch
+    micro_batches: Sequence[MicroBatch]
 
 
 class Snapshot(NamedTuple):
@@ -192,59 +278,6 @@ class ModelBytes:
         return self.parameter_bytes + self.optimizer_bytes
 
 
-class Trainer(Protocol):
-    """A model under a strategy, as one rank sees it."""
-
-    def split(self, batch: Batch) -> list[MicroBatch]:
-        """Cut this rank's micro-batches out of a global batch."""
-
-    def samples(self, micro_batches: list[MicroBatch]) -> int:
-        """Count the samples that this rank answers for: over all ranks, each counts once."""
-
-    def step(self, micro_batches: list[MicroBatch]) -> "Tensor":
-        """Do one optimisation step; return this rank's term of the global batch's mean loss."""
-
-    def snapshot(self) -> Snapshot:
-        """Gather what this rank can give of the model; every rank must ask at the same time."""
-
-
-class Strategy(Protocol):
-    """A way to train one model on several devices; one file each in ``strategies``.
-
-    Subclass it: what most strategies have in common is given here.
-    """
-
-    name: str
-    variants: Sequence[str] = ("",)  # schedules, say, where there are several
-    device_counts: range = range(2, 1025)  # those at which the strategy means something
-    micro_batches: int = 1  # how many a replica works through, unless options say
-    needs_world: bool = True  # whether it runs in a process group
-
-    def stage_counts(self, device_count: int) -> Sequence[int]:  # noqa: ARG002  for pipelines
-        """Return into how many stages a replica may be cut; 1: each device has all layers."""
-        return (1,)
-
-    def why_not(self, spec: ModelSpec, case: Case) -> str | None:
-        """Return the reason why the model cannot be trained this way, None if it can."""
-
-    def prepare(self, task: "Task") -> Trainer:
-        """Put the task's model under the strategy, in the rank that calls."""
-
-    def proof(self, trainer: Trainer, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
-        """Read back what took effect after some steps; raise :class:`Incorrect` if it did not.
-
-        ``traffic`` holds the bytes that this rank gave to each collective in one step.
-        """
-
-    def model_bytes_in_theory(self, case: Case, single: ModelBytes) -> float | None:  # noqa: ARG002
-        """Return the bytes that a rank should hold of what one device holds; None: not known."""
-        return single.total_bytes
-
-    def traffic_in_theory(self, case: Case, single: ModelBytes) -> float | None:  # noqa: ARG002
-        """Return the bytes that a rank should give to collectives in a step; None: not known."""
-        return None
-
-
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """What is to be trained: the model on this rank's device, not yet under any strategy."""
@@ -253,45 +286,9 @@ class Task:
     spec: ModelSpec
     precision: Precision
     rank: Rank
-    example: "Tensor"  # inputs like those to come, to count a model's operations on
+    example: Tensors  # inputs like those to come, to count a model's operations on
+    strategy: str
     device_count: int = 1
     variant: str = ""
     stages: int = 1
     micro_batches: int = 1
-    clip_norm: float | None = None  # largest norm of the whole model's gradient
-
-
-Predictor = Callable[["Tensor"], "Tensor"]
-"""Inputs ``[B, ...]`` to outputs ``[B, K]``, whatever runs underneath."""
-
-
-class Runtime(Protocol):
-    """What executes a model's forward pass; one file each in ``runtimes``."""
-
-    name: str
-    output_tolerance: float  # relative, against eager on the same inputs
-
-    def why_not(self, spec: ModelSpec, case: Case) -> str | None:
-        """Return the reason why the model cannot run this way, None if it can."""
-
-    def prepare(self, module: "nn.Module", example: "Tensor") -> Predictor:
-        """Turn an eager module into what the runtime executes."""
-
-    def proof(self, predictor: Predictor) -> dict[str, Any]:
-        """Read back what took effect; raise :class:`Incorrect` if nothing did."""
-
-
-class Quantization(Protocol):
-    """How weights and activations are held as integers; one file each in ``quantization``."""
-
-    name: str
-    output_tolerance: float  # relative, against float32 on the same inputs
-
-    def why_not(self, spec: ModelSpec, case: Case) -> str | None:
-        """Return the reason why the model cannot be quantized this way, None if it can."""
-
-    def apply(self, module: "nn.Module", calibration: "Tensor") -> "nn.Module":
-        """Quantize a module in eval mode, calibrated on ``calibration`` ``[B, ...]``."""
-
-    def proof(self, original: "nn.Module", quantized: "nn.Module") -> dict[str, Any]:
-        """Read back what took effect; raise :class:`Incorrect` if nothing did."""

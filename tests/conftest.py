@@ -10,7 +10,8 @@ from checkouts import Paired, make_checkout
 from hypothesis import Phase, settings
 from scripted import SPEED, SUITE, Run, RunSuite
 
-from hpml_models.worlds.local import World
+from hpml_models.worlds.local import LocalWorld
+from hpml_models.worlds.world import World
 
 # No deadline: ranks share two cores with other tests. No explain phase: it repeats failures that
 # may each be a hang. Derandomized in CI: what is green stays green.
@@ -81,7 +82,7 @@ def worlds() -> Iterator[Callable[[int], World]]:
 
     def world_of(size: int) -> World:
         if size not in standing or not standing[size].is_open:
-            standing[size] = World(size, timeout_s=180)  # DeepSpeed may have to build first
+            standing[size] = LocalWorld(size, timeout_s=180)  # DeepSpeed may have to build first
         return standing[size]
 
     yield world_of

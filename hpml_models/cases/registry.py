@@ -7,7 +7,8 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any, cast
 
-from hpml_models.types import DataSpec, ModelSpec, Quantization, Runtime, Strategy
+from hpml_models.types import DataSpec, ModelSpec
+from hpml_models.variants import Quantization, Runtime, Strategy
 
 
 @cache

@@ -6,17 +6,21 @@ Found below a data root in either of two layouts: the official archive as torchv
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hpml_models.types import DataSpec
+from hpml_models.types import Batch, DataSpec, DataSplit
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FOLDERS = {"train": "train", "validation": "test"}  # as its authors name the splits
 OFFICIAL = "cifar-10-batches-py"
 CLASSES = 10
 LAYOUTS = f"{OFFICIAL}/ or cifar10/{{train,test}}/<class>/*.jpg"
 
 
-def open_split(root: Path, split: str) -> Any:
-    """Open ``split`` ("train" or "test") below ``root``: pairs of ``[3, 32, 32]`` image and label.
+def open_split(root: Path, split: DataSplit, **_: object) -> Any:
+    """Open a split below ``root``: pairs of ``[3, 32, 32]`` image and label.
 
     Training images are cropped (32 with padding 4) and flipped at random; all are normalised with
     mean and deviation 0.5. Raises FileNotFoundError for a missing folder or an empty class, and
@@ -27,7 +31,7 @@ def open_split(root: Path, split: str) -> Any:
     for parent in (root, root / "cifar10"):
         if (parent / OFFICIAL).is_dir():
             return _open_official(CIFAR10, parent, split)
-    folder = root / "cifar10" / split
+    folder = root / "cifar10" / FOLDERS[split]
     if not folder.is_dir():
         raise FileNotFoundError(f"no CIFAR-10 {split} split in {root}: expected {LAYOUTS} there")
     return _open_folders(folder, split)
@@ -82,7 +86,22 @@ def transform(split: str) -> Any:
     return transforms.Compose((augment if split == "train" else []) + finish)
 
 
+def collate(samples: list[tuple["Tensor", int]]) -> Batch:
+    """Make a batch of samples: images ``[B, 3, 32, 32]`` and labels ``[B]``."""
+    import torch
+
+    images, labels = zip(*samples, strict=True)
+    return Batch(
+        inputs={"pixel_values": torch.stack(images)}, targets={"labels": torch.tensor(labels)}
+    )
+
+
 SPEC = DataSpec(
     name="cifar10",
+    licence="none stated by its authors",
+    revision="the archive of 2009, MD5 c58f30108f718f92721af3b95e74349a",
+    url="https://www.cs.toronto.edu/~kriz/cifar.html",
+    files=LAYOUTS,
     open=open_split,
+    collate=collate,
 )

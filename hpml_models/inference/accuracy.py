@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from hpml_models.types import Incorrect
+from hpml_steps.incorrect import Incorrect
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -1,27 +1,16 @@
 """Peak memory of the process or the device, as a second metric beside the time."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from hpml_models.types import Rank
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metric:
-    """A figure beside the time; ``better`` and ``margin`` say how it may be judged."""
-
-    value: float
-    better: Literal["lower", "higher"]
-    margin: float
+from hpml_steps.metric import Metric
 
 
-def peak_memory_bytes(rank: Rank) -> int:
+def peak_memory_bytes(device: str) -> int:
     """Return the most memory that was held at once: by the allocator on CUDA, resident on a CPU."""
-    if rank.device != "cpu":
+    if device != "cpu":
         import torch
 
-        return int(torch.cuda.max_memory_allocated(rank.device))
+        return int(torch.cuda.max_memory_allocated(device))
     status = Path("/proc/self/status").read_text(encoding="ascii")
     line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024  # proc(5): in kB

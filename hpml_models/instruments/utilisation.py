@@ -10,8 +10,6 @@ from math import inf
 from statistics import mean
 from typing import Any, NamedTuple
 
-from hpml_models.types import Rank
-
 STEPS = 3
 
 
@@ -23,8 +21,8 @@ class Span(NamedTuple):
     end: float
 
 
-def utilisation(rank: Rank, run: Callable[[], object]) -> float | None:
-    """Run some steps; return the part of their time in which the rank's devices were busy.
+def utilisation(device: str, run: Callable[[], object]) -> float | None:
+    """Run some steps; return the part of their time in which the process's devices were busy.
 
     On CUDA a device is busy while at least one kernel or copy runs on it, as NVML has it
     (nvmlUtilization_t): also while a collective waits for another rank in its kernel. Their time
@@ -32,7 +30,7 @@ def utilisation(rank: Rank, run: Callable[[], object]) -> float | None:
     cores, all of its threads together: above 1 where some overlap. None where the driver shows a
     profiler nothing, as it may in a container.
     """
-    return _of_process(run) if rank.device == "cpu" else busy_share(_on_cuda(run))
+    return _of_process(run) if device == "cpu" else busy_share(_on_cuda(run))
 
 
 def _of_process(run: Callable[[], object]) -> float:

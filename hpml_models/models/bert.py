@@ -3,12 +3,11 @@
 The paper's preset is bert-base-uncased in size. Dropout is off: strategies draw it differently.
 """
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from hpml_models.networks.losses import mean_cross_entropy
+from hpml_models.networks.losses import mean_cross_entropy, sample_count
 from hpml_models.networks.tensor_plans import by_name
-from hpml_models.types import Batch, ModelSpec, Preset
+from hpml_models.types import Batch, ModelSpec, Preset, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,37 +19,26 @@ LABELS = 2
 
 
 def build(*, vocabulary: int, width: int, heads: int, layers: int, length: int) -> "nn.Module":
-    """Build embeddings, layers, pooler and classifier as one sequence."""
-    from torch import nn
-    from transformers import BertConfig
-    from transformers.models.bert.modeling_bert import BertEmbeddings, BertLayer, BertPooler
+    """Build embeddings, layers, pooler and classifier."""
+    from hpml_models.networks.bert_classifier import SequenceClassifier
 
-    config = BertConfig(
-        vocab_size=vocabulary,
-        hidden_size=width,
-        num_attention_heads=heads,
-        num_hidden_layers=layers,
-        intermediate_size=4 * width,
-        max_position_embeddings=length,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-        attn_implementation="sdpa",  # type: ignore[call-arg]  # taken by its base class
+    return SequenceClassifier(
+        vocabulary=vocabulary, width=width, heads=heads, layers=layers, length=length, labels=LABELS
     )
-    links: dict[str, nn.Module] = {"embeddings": BertEmbeddings(config)}
-    links |= {f"layer{index}": BertLayer(config) for index in range(layers)}
-    links["head"] = nn.Sequential(BertPooler(config), nn.Linear(width, LABELS))
-    return nn.Sequential(OrderedDict(links))
 
 
 def make_batch(
     batch: int, generator: "torch.Generator", *, vocabulary: int, length: int, **_: int
 ) -> Batch:
-    """Draw token ids ``[batch, length]``, none of them padding, and labels ``[batch]``."""
+    """Draw sentences of half the length to all of it, padded with 0, and labels ``[batch]``."""
     import torch
 
+    lengths = torch.randint(length // 2, length + 1, (batch, 1), generator=generator)
+    attention_mask = (torch.arange(length) < lengths).long()
+    ids = torch.randint(1, vocabulary, (batch, length), generator=generator)
     return Batch(
-        torch.randint(1, vocabulary, (batch, length), generator=generator),
-        torch.randint(LABELS, (batch,), generator=generator),
+        inputs={"input_ids": ids * attention_mask, "attention_mask": attention_mask},
+        targets={"labels": torch.randint(LABELS, (batch,), generator=generator)},
     )
 
 
@@ -59,6 +47,12 @@ def optimizer(parameters: "Iterable[Any]") -> "torch.optim.Optimizer":
     import torch
 
     return torch.optim.AdamW(parameters, lr=5e-5)
+
+
+def pipeline_layers(module: "nn.Module") -> "list[nn.Module]":
+    """Return embeddings, layers and head."""
+    layers: list[nn.Module] = list(module.layers)  # type: ignore[arg-type]  # a ModuleList
+    return layers
 
 
 def tensor_plan(module: "nn.Module") -> "Mapping[str, Any]":
@@ -97,9 +91,8 @@ SPEC = ModelSpec(
     build=build,
     is_symbolic=False,
     make_batch=make_batch,
-    loss=mean_cross_entropy,
-    optimizer=optimizer,
-    pipeline_layers=lambda module: list(module.children()),
+    recipe=Recipe(optimizer=optimizer, loss=mean_cross_entropy, loss_count=sample_count),
+    pipeline_layers=pipeline_layers,
     pipeline_layer_count=lambda *, layers, **_: layers + 2,
     tensor_plan=tensor_plan,
     parameter_count=parameter_count,

@@ -2,4 +2,4 @@
 
 from hpml_models.networks import resnet
 
-SPEC = resnet.spec("resnet18", blocks=8, parameter_count=11_689_512)
+SPEC = resnet.spec("resnet18", stages=(2, 2, 2, 2), parameter_count=11_689_512)

@@ -2,4 +2,6 @@
 
 from hpml_models.networks import resnet
 
-SPEC = resnet.spec("resnet50", blocks=16, parameter_count=25_557_032)
+SPEC = resnet.spec(
+    "resnet50", stages=(3, 4, 6, 3), has_bottlenecks=True, parameter_count=25_557_032
+)

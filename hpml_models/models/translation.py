@@ -6,7 +6,7 @@ The paper's preset has the vocabulary and the length of the experiments that thi
 from typing import TYPE_CHECKING, Any
 
 from hpml_models.networks.tensor_plans import by_name
-from hpml_models.types import Batch, ModelSpec, Preset
+from hpml_models.types import Batch, ModelSpec, Preset, Recipe, Tensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,16 +21,15 @@ def build(*, vocabulary: int, width: int, heads: int, layers: int, length: int) 
     """Build encoder and decoder."""
     from hpml_models.networks.translation import Translator
 
-    return Translator(vocabulary, width, heads, layers, length, length)
+    return Translator(vocabulary, width, heads, layers, length)
 
 
 def make_batch(
     batch: int, generator: "torch.Generator", *, vocabulary: int, length: int, **_: int
 ) -> Batch:
-    """Draw sentences of half the length to all of it, padded.
+    """Draw pairs of sentences of half the length to all of it, padded.
 
-    Inputs ``[batch, 2 * length]``: the source, then the target that the decoder is shown; targets
-    ``[batch, length]``: the same target, one word further on.
+    The decoder is shown the target from its first word on; ``labels`` are one word further on.
     """
     import torch
 
@@ -39,23 +38,31 @@ def make_batch(
         lengths = torch.randint(size // 2, size + 1, (batch, 1), generator=generator)
         return ids.where(torch.arange(size) < lengths, PAD)
 
-    target = sentences(length + 1)
-    return Batch(torch.cat([sentences(length), target[:, :-1]], dim=1), target[:, 1:])
+    target, source = sentences(length + 1), sentences(length)
+    return Batch(
+        inputs={
+            "input_ids": source,
+            "attention_mask": (source != PAD).long(),
+            "decoder_input_ids": target[:, :-1],
+        },
+        targets={"labels": target[:, 1:]},
+    )
 
 
-def loss(outputs_BTV: "Tensor", targets_BT: "Tensor") -> "Tensor":
+def loss(outputs_BTV: "Tensor", targets: Tensors) -> "Tensor":
     """Mean cross-entropy over the words that are no padding."""
     from torch.nn.functional import cross_entropy
 
+    labels_BT = targets["labels"]
     total = cross_entropy(
-        outputs_BTV.flatten(0, 1), targets_BT.flatten(), ignore_index=PAD, reduction="sum"
+        outputs_BTV.flatten(0, 1), labels_BT.flatten(), ignore_index=PAD, reduction="sum"
     )
-    return total / max(1, loss_count(targets_BT))
+    return total / loss_count(targets).clamp(min=1)
 
 
-def loss_count(targets_BT: "Tensor") -> int:
-    """Count the words."""
-    return int((targets_BT != PAD).sum())
+def loss_count(targets: Tensors) -> "Tensor":
+    """Count the words, on their own device."""
+    return (targets["labels"] != PAD).sum()
 
 
 def optimizer(parameters: "Iterable[Any]") -> "torch.optim.Optimizer":
@@ -66,9 +73,9 @@ def optimizer(parameters: "Iterable[Any]") -> "torch.optim.Optimizer":
 
 
 def pipeline_layers(module: "nn.Module") -> "list[nn.Module]":
-    """Return the network's own links."""
-    links: list[nn.Module] = list(module.links)  # type: ignore[arg-type]  # a ModuleList
-    return links
+    """Return the network's own layers."""
+    layers: list[nn.Module] = list(module.layers)  # type: ignore[arg-type]  # a ModuleList
+    return layers
 
 
 def tensor_plan(module: "nn.Module") -> "Mapping[str, Any]":
@@ -102,9 +109,7 @@ SPEC = ModelSpec(
     build=build,
     is_symbolic=False,
     make_batch=make_batch,
-    loss=loss,
-    loss_count=loss_count,
-    optimizer=optimizer,
+    recipe=Recipe(optimizer=optimizer, loss=loss, loss_count=loss_count),
     pipeline_layers=pipeline_layers,
     pipeline_layer_count=lambda *, layers, **_: 2 * layers + 3,
     tensor_plan=tensor_plan,

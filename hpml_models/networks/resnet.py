@@ -4,10 +4,11 @@ Training follows the usual recipe for CIFAR-10: SGD 0.1, momentum 0.9, weight de
 presets differ in batch size only: the models are the published ones in each.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from hpml_models.networks.losses import mean_cross_entropy
-from hpml_models.types import Batch, ModelSpec, Preset
+from hpml_models.networks.losses import mean_cross_entropy, sample_count
+from hpml_models.types import Batch, ModelSpec, Preset, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,13 +21,15 @@ IMAGE = (3, 32, 32)  # channels, height, width
 LABELS = 10
 
 
-def spec(name: str, *, blocks: int, parameter_count: int) -> ModelSpec:
+def spec(
+    name: str, *, stages: Sequence[int], has_bottlenecks: bool = False, parameter_count: int
+) -> ModelSpec:
     """Describe one of torchvision's ResNets."""
 
     def build() -> "nn.Module":
-        from torchvision import models
+        from hpml_models.networks.image_classifier import ImageClassifier
 
-        return cast("nn.Module", getattr(models, name)(weights=None, num_classes=CLASSES))
+        return ImageClassifier(stages, CLASSES, has_bottlenecks=has_bottlenecks)
 
     return ModelSpec(
         name=name,
@@ -38,10 +41,9 @@ def spec(name: str, *, blocks: int, parameter_count: int) -> ModelSpec:
         },
         build=build,
         make_batch=make_batch,
-        loss=mean_cross_entropy,
-        optimizer=optimizer,
+        recipe=Recipe(optimizer=optimizer, loss=mean_cross_entropy, loss_count=sample_count),
         pipeline_layers=pipeline_layers,
-        pipeline_layer_count=lambda: blocks + 2,
+        pipeline_layer_count=lambda: sum(stages) + 2,
         parameter_count=lambda: parameter_count,
     )
 
@@ -51,8 +53,8 @@ def make_batch(batch: int, generator: "torch.Generator") -> Batch:
     import torch
 
     return Batch(
-        torch.randn(batch, *IMAGE, generator=generator),
-        torch.randint(LABELS, (batch,), generator=generator),
+        inputs={"pixel_values": torch.randn(batch, *IMAGE, generator=generator)},
+        targets={"labels": torch.randint(LABELS, (batch,), generator=generator)},
     )
 
 
@@ -67,8 +69,10 @@ def pipeline_layers(module: "nn.Module") -> "list[nn.Module]":
     """Stem, residual blocks, head."""
     from torch import nn
 
+    from hpml_models.networks.image_classifier import Stem
+
     resnet = cast("Any", module)
-    stem = nn.Sequential(resnet.conv1, resnet.bn1, resnet.relu, resnet.maxpool)
+    stem = Stem(resnet.conv1, resnet.bn1, resnet.relu, resnet.maxpool)
     head = nn.Sequential(resnet.avgpool, nn.Flatten(), resnet.fc)
     layers = [resnet.layer1, resnet.layer2, resnet.layer3, resnet.layer4]
     return [stem, *(block for layer in layers for block in layer), head]

@@ -17,9 +17,8 @@ PAD = 0
 NEVER = -1e4  # added to a score: its softmax is exactly 0 in float32, and has no NaN gradients
 
 
-Streams = tuple[Tensor, Tensor, Tensor]
-"""What goes from link to link: source ``[B, S, D]``, target ``[B, T, D]``, and padding ``[B, S]``,
-which is added to the scores of source positions: 0, or NEVER."""
+Streams = tuple[Tensor, Tensor]
+"""What goes from layer to layer: source ``[B, S, D]`` and target ``[B, T, D]``."""
 
 
 class Attention(nn.Module):
@@ -36,17 +35,17 @@ class Attention(nn.Module):
         self,
         x: Tensor,
         memory: Tensor,
-        padding_BS: Tensor | None = None,
+        mask_BS: Tensor | None = None,
         *,
         is_causal: bool = False,
     ) -> Tensor:
-        """Return ``[B, T, D]``; scores of ``memory`` get ``padding_BS`` added."""
+        """Return ``[B, T, D]``; the mask is 0 where ``memory`` is padding."""
         query, key, value = (
             projected.unflatten(-1, (-1, self._head_width)).transpose(1, 2)
             for projected in (self.query(x), self.key(memory), self.value(memory))
         )
-        mask = None if padding_BS is None else padding_BS[:, None, None, :].to(query.dtype)
-        mixed = scaled_dot_product_attention(query, key, value, mask, is_causal=is_causal)
+        added = None if mask_BS is None else (1 - mask_BS[:, None, None, :]).to(query.dtype) * NEVER
+        mixed = scaled_dot_product_attention(query, key, value, added, is_causal=is_causal)
         out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return out
 
@@ -66,24 +65,20 @@ class FeedForward(nn.Module):
 
 
 class Embedding(nn.Module):
-    """Token ids ``[B, S + T]``, source first, become streams."""
+    """Token ids of both languages become streams."""
 
-    def __init__(self, vocabulary: int, width: int, source_length: int, target_length: int) -> None:
+    def __init__(self, vocabulary: int, width: int, length: int) -> None:
         """Make one embedding for each language, and the positions."""
         super().__init__()
-        self._lengths = [source_length, target_length]
         self.source = nn.Embedding(vocabulary, width)
         self.target = nn.Embedding(vocabulary, width)
-        table = positions(max(self._lengths), width)
-        self.positions = nn.Buffer(table, persistent=False)
+        self.positions = nn.Buffer(positions(length, width), persistent=False)
 
-    def forward(self, ids: Tensor) -> Streams:
-        """Embed both languages; the padding of the source becomes an addend of scores."""
-        source, target = ids.split(self._lengths, dim=1)
+    def forward(self, input_ids: Tensor, decoder_input_ids: Tensor) -> Streams:
+        """Embed the source ``[B, S]`` and the target ``[B, T]``."""
         return (
-            self.source(source) + self.positions[: source.shape[1]],
-            self.target(target) + self.positions[: target.shape[1]],
-            (source == PAD).to(self.positions.dtype) * NEVER,
+            self.source(input_ids) + self.positions[: input_ids.shape[1]],
+            self.target(decoder_input_ids) + self.positions[: decoder_input_ids.shape[1]],
         )
 
 
@@ -103,10 +98,10 @@ class EncoderLayer(nn.Module):
         self.attention, self.feed_forward = Attention(width, heads), FeedForward(width)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
 
-    def forward(self, source: Tensor, target: Tensor, padding: Tensor) -> Streams:
+    def forward(self, source: Tensor, target: Tensor, attention_mask: Tensor) -> Streams:
         """Return the streams with the source a layer further."""
-        x = self.norms[0](source + self.attention(source, source, padding))
-        return self.norms[1](x + self.feed_forward(x)), target, padding
+        x = self.norms[0](source + self.attention(source, source, attention_mask))
+        return self.norms[1](x + self.feed_forward(x)), target
 
 
 class DecoderLayer(nn.Module):
@@ -119,11 +114,11 @@ class DecoderLayer(nn.Module):
         self.feed_forward = FeedForward(width)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
 
-    def forward(self, source: Tensor, target: Tensor, padding: Tensor) -> Streams:
+    def forward(self, source: Tensor, target: Tensor, attention_mask: Tensor) -> Streams:
         """Return the streams with the target a layer further."""
         x = self.norms[0](target + self.attention(target, target, is_causal=True))
-        x = self.norms[1](x + self.cross(x, source, padding))
-        return source, self.norms[2](x + self.feed_forward(x)), padding
+        x = self.norms[1](x + self.cross(x, source, attention_mask))
+        return source, self.norms[2](x + self.feed_forward(x))
 
 
 class EncoderEnd(nn.Module):
@@ -134,9 +129,9 @@ class EncoderEnd(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, source: Tensor, target: Tensor, padding: Tensor) -> Streams:
+    def forward(self, source: Tensor, target: Tensor) -> Streams:
         """Return the streams with the source encoded."""
-        return self.norm(source), target, padding
+        return self.norm(source), target
 
 
 class Head(nn.Module):
@@ -147,23 +142,21 @@ class Head(nn.Module):
         super().__init__()
         self.norm, self.project = nn.LayerNorm(width), nn.Linear(width, vocabulary)
 
-    def forward(self, source: Tensor, target: Tensor, padding: Tensor) -> Tensor:  # noqa: ARG002  has been used
+    def forward(self, source: Tensor, target: Tensor) -> Tensor:  # noqa: ARG002  has been used
         """Return scores ``[B, T, V]``."""
         scores: Tensor = self.project(self.norm(target))
         return scores
 
 
 class Translator(nn.Module):
-    """The whole model as a chain of links."""
+    """The whole model as layers that run one after the other."""
 
-    def __init__(  # noqa: PLR0913  the sizes
-        self, vocabulary: int, width: int, heads: int, layers: int, source: int, target: int
-    ) -> None:
-        """Make ``layers`` layers on each side."""
+    def __init__(self, vocabulary: int, width: int, heads: int, layers: int, length: int) -> None:
+        """Make ``layers`` layers on each side, for sentences of ``length`` words at most."""
         super().__init__()
-        self.links = nn.ModuleList(
+        self.layers = nn.ModuleList(
             [
-                Embedding(vocabulary, width, source, target),
+                Embedding(vocabulary, width, length),
                 *(EncoderLayer(width, heads) for _ in range(layers)),
                 EncoderEnd(width),
                 *(DecoderLayer(width, heads) for _ in range(layers)),
@@ -171,10 +164,14 @@ class Translator(nn.Module):
             ]
         )
 
-    def forward(self, ids: Tensor) -> Tensor:
-        """Return scores ``[B, T, V]`` of token ids ``[B, S + T]``."""
-        given = self.links[0](ids)
-        for link in self.links[1:]:
-            given = link(*given)
-        scores: Tensor = given
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, decoder_input_ids: Tensor
+    ) -> Tensor:
+        """Return scores ``[B, T, V]`` of token ids ``[B, S]``, their mask, and ``[B, T]``."""
+        embedding, *layers, head = self.layers
+        source, target = embedding(input_ids, decoder_input_ids)
+        for layer in layers:
+            masks = () if isinstance(layer, EncoderEnd) else (attention_mask,)
+            source, target = layer(source, target, *masks)
+        scores: Tensor = head(source, target)
         return scores

@@ -13,10 +13,10 @@ def whole_or_halves(device_count: int) -> tuple[int, ...]:
 def why_not_cut(spec: ModelSpec, case: Case, stages: int) -> str | None:
     """Return why a model cannot be cut into so many stages, None if it can."""
     if spec.pipeline_layer_count is None:
-        return f"{spec.name} does not say where it may be cut (chain)"
-    links = spec.pipeline_layer_count(**spec.presets[case.preset].options)
-    if stages > links:
-        return f"a chain of {links} links cannot be cut into {stages} stages"
+        return f"{spec.name} does not say where it may be cut (pipeline_layers)"
+    layers = spec.pipeline_layer_count(**spec.presets[case.preset].options)
+    if stages > layers:
+        return f"{layers} layers cannot be cut into {stages} stages"
     return None
 
 

@@ -1,8 +1,9 @@
 """Training in stages by DeepSpeed's pipeline engine. Imports torch; DeepSpeed when it starts."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stdout
 from io import StringIO
+from itertools import repeat
 from typing import Any
 
 import torch
@@ -13,26 +14,39 @@ from hpml_models.pipelines.stages import cut
 from hpml_models.precision import autocast
 from hpml_models.training.deepspeed_setup import initialize, set_up
 from hpml_models.training.evidence import spread_over_ranks, total_over_ranks, world_facts
-from hpml_models.training.micro_batches import split_for_rank
+from hpml_models.training.micro_batches import split_for_rank, weigh
 from hpml_models.training.trainer import snapshot_of
-from hpml_models.types import Batch, Incorrect, MicroBatch, Rank, Snapshot, Task
+from hpml_models.types import Batch, MicroBatch, Snapshot, Split, Task, Tensors
+from hpml_models.variants import Trainer
+from hpml_steps.incorrect import Incorrect
+
+NOTHING = torch.zeros(1)  # what the engine loads: micro-batches do not go through its hands
 
 
 class _Sending(nn.Module):
-    """A stage whose outputs all take gradients: the engine exchanges one for each."""
+    """A stage as the engine runs it.
 
-    def __init__(self, stage: nn.Module) -> None:
+    The engine passes activations alone: each micro-batch's inputs are read on every stage, and
+    what the first stage gets from the engine is no input. Outputs all take gradients, since the
+    engine exchanges one for each.
+    """
+
+    def __init__(
+        self, stage: nn.Module, next_inputs: Callable[[], Tensors], *, first: bool
+    ) -> None:
         super().__init__()
         self.stage = stage
+        self._next_inputs, self._is_first = next_inputs, first
 
     def forward(self, values: Any) -> Any:
-        outputs = self.stage(values)
+        activations = values if isinstance(values, tuple) else (values,)
+        outputs = self.stage(*(() if self._is_first else activations), **self._next_inputs())
         if isinstance(outputs, Tensor):
             return outputs
         return tuple(one if one.requires_grad else one.requires_grad_() for one in outputs)
 
 
-class DeepSpeedPipelineTrainer:
+class DeepSpeedPipelineTrainer(Trainer):
     """One rank's stage inside DeepSpeed's engine: rank = stage * replicas + replica."""
 
     def __init__(self, task: Task) -> None:
@@ -41,7 +55,8 @@ class DeepSpeedPipelineTrainer:
         self._replicas = task.rank.world_size // task.stages
         self._names = {id(value): name for name, value in task.module.named_parameters()}
         self._model_bytes = sum(value.nbytes for value in task.module.parameters())
-        self._whole_count = 1.0
+        self._upcoming: Iterator[MicroBatch] = iter(())  # as forward passes take them
+        self._to_lose: Iterator[MicroBatch] = iter(())  # as losses do
         self.engine = self._initialize(task)
         own = [(self._names[id(value)], value) for value in self.engine.module.parameters()]
         self.own = dict(own)
@@ -68,59 +83,56 @@ class DeepSpeedPipelineTrainer:
         self._forwards += 1
 
     def _initialize(self, task: Task) -> Any:
-        if task.clip_norm is not None:
-            raise ValueError(
-                "deepspeed_pipeline cannot clip: the engine takes each stage's norm by itself"
-            )
         set_up(task.rank)
         from deepspeed.pipe import PipelineModule
         from deepspeed.runtime.pipe.topology import PipeDataParallelTopology
 
+        layers = [
+            _Sending(stage, self._next_inputs, first=index == 0)
+            for index, stage in enumerate(cut(task, task.stages))
+        ]
         with redirect_stdout(StringIO()):  # where it prints which layers went where
             stages = PipelineModule(
-                layers=[_Sending(stage) for stage in cut(task, task.stages)],
+                layers=layers,
                 topology=PipeDataParallelTopology(num_pp=task.stages, num_dp=self._replicas),
                 loss_fn=self._weighted_loss,
                 partition_method="uniform",
                 activation_checkpoint_interval=0,
             )
-        parameters = list(stages.parameters())
-        return initialize(task, stages, parameters)
+        own = [(self._names[id(value)], value) for value in stages.parameters()]
+        return initialize(task, stages, own)
 
-    def _weighted_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def _next_inputs(self) -> Tensors:
+        return next(self._upcoming).batch.inputs
+
+    def _weighted_loss(self, outputs: Tensor, _: Tensor) -> Tensor:
         """Weigh a micro-batch's loss so that the engine's averages give the batch's mean."""
-        spec, task = self._task.spec, self._task
+        task, (batch, weight) = self._task, next(self._to_lose)
         with autocast(task.precision, task.rank.device):
-            loss = spec.loss(outputs, targets)
-        share = spec.loss_count(targets) / self._whole_count
-        return loss * (share * task.micro_batches * self._replicas)
+            loss = task.spec.recipe.loss(outputs, batch.targets)
+        return weigh(loss, weight, task.micro_batches * self._replicas)
 
-    def split(self, batch: Batch) -> list[MicroBatch]:
+    def split(self, batch: Batch) -> Split:
         """Cut the replica's micro-batches out: the engine is given one at a time."""
         return split_for_rank(self._task, batch, self._replicas)
 
-    def samples(self, micro_batches: list[MicroBatch]) -> int:
+    def samples(self, split: Split) -> int:
         """Count them where they come in."""
-        return sum(len(one.batch) for one in micro_batches) if self.engine.is_first_stage() else 0
+        return len(split.batch) if self.engine.is_first_stage() else 0
 
-    def step(self, micro_batches: list[MicroBatch]) -> Tensor:
+    def step(self, split: Split) -> Tensor:
         """Run the engine's schedule; every rank gets the whole loss, and returns its part."""
-        loss_count = sum(
-            self._task.spec.loss_count(micro_batch.batch.targets) for micro_batch in micro_batches
-        )
-        self._whole_count = loss_count / sum(micro_batch.weight for micro_batch in micro_batches)
+        self._upcoming, self._to_lose = iter(split.micro_batches), iter(split.micro_batches)
         self._forwards = 0
         with self._busy.step():
-            loss = self.engine.train_batch(
-                data_iter=iter([tuple(micro_batch.batch) for micro_batch in micro_batches])
-            )
+            loss = self.engine.train_batch(data_iter=repeat((NOTHING, NOTHING)))
         return torch.as_tensor(loss).detach() / self._task.rank.world_size
 
     def snapshot(self) -> Snapshot:
         """Copy this rank's stage; gradients are gone once the engine has stepped."""
         return snapshot_of(self.own, self.engine.optimizer.state)._replace(gradients={})
 
-    def proof(self, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
+    def proof(self, traffic: Mapping[str, int]) -> dict[str, Any]:
         """Ask the engine for its stages; ranks must hold one model for each replica."""
         facts = {
             **world_facts(self.own.values(), self.engine.optimizer.state),
@@ -141,7 +153,7 @@ class DeepSpeedPipelineTrainer:
         actual = (facts["stages_of_model"], facts["replicas"], facts["forwards_of_step"])
         if expected != actual or everywhere != self._replicas * self._model_bytes:
             raise Incorrect(f"deepspeed_pipeline did not take effect: {facts}, {everywhere} bytes")
-        if facts["world_size"] != rank.world_size or not traffic.get("send"):
+        if facts["world_size"] != self._task.rank.world_size or not traffic.get("send"):
             raise Incorrect(f"deepspeed_pipeline handed nothing on: {dict(traffic)}, {facts}")
         if facts["replicas_differ_by"] != 0:
             raise Incorrect(f"replicas of deepspeed_pipeline do not meet: {facts}")

@@ -1,7 +1,8 @@
-"""Cutting a model's chain into stages. Imports torch: import it where a step is prepared."""
+"""Cutting a model's layers into stages. Imports torch: import it where a step is prepared."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
+from inspect import signature
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from hpml_models.precision import autocast
-from hpml_models.types import Precision, Task
+from hpml_models.types import Precision, Task, Tensors
 
 # What a weight costs in each micro-batch beside its products: it is read forward and backward, its
 # gradient written, read and added. Measured on one AVX-512 core, ResNet-18's last blocks: 1.7 ns
@@ -19,43 +20,48 @@ FLOPS_PER_PARAMETER = 140
 
 
 class Stage(nn.Module):
-    """Links of a model's chain, run one after the other under a precision."""
+    """Layers of a model, run one after the other under a precision."""
 
-    def __init__(self, links: Sequence[nn.Module], precision: Precision, device: str) -> None:
-        """Hold the links; their parameters stay the model's own."""
+    def __init__(self, layers: Sequence[nn.Module], precision: Precision, device: str) -> None:
+        """Hold the layers; their parameters stay the model's own."""
         super().__init__()
-        self.links = nn.ModuleList(links)
+        self.layers = nn.ModuleList(layers)
         self._precision = precision
         self._device = device
 
-    def forward(self, *values: Tensor) -> Any:
-        """Hand what each link gives to the next."""
+    def forward(self, *activations: Tensor, **inputs: Tensor) -> Any:
+        """Return the last layer's outputs, given the stage before's and a micro-batch's inputs."""
         with autocast(self._precision, self._device):
-            return run(self.links, *values)
+            return run(self.layers, activations, inputs)
 
 
-def run(links: Sequence[nn.Module] | nn.ModuleList, *values: Tensor) -> Any:
-    """Run links one after the other; each takes the tensors that the one before gives.
+def run(
+    layers: Sequence[nn.Module] | nn.ModuleList, activations: tuple[Tensor, ...], inputs: Tensors
+) -> Any:
+    """Run layers one after the other, as :data:`~hpml_models.types.PipelineLayers` has it."""
+    outputs: Any = activations
+    for layer in layers:
+        side = {name: inputs[name] for name in _parameters(type(layer).forward) if name in inputs}
+        outputs = layer(*(outputs if isinstance(outputs, tuple) else (outputs,)), **side)
+    return outputs
 
-    Several may come as one tuple: so DeepSpeed hands them on.
-    """
-    given: Any = values[0] if len(values) == 1 else values
-    for link in links:
-        given = link(*given) if isinstance(given, tuple) else link(given)
-    return given
+
+@cache
+def _parameters(forward: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(signature(forward).parameters)
 
 
 def cut(task: Task, count: int) -> list[Stage]:
     """Cut the task's model into ``count`` stages that cost about the same per micro-batch."""
-    links = links_of(task)
+    layers = layers_of(task)
     replicas = task.rank.world_size // task.stages
-    size = max(1, len(task.example) // (replicas * task.micro_batches))
-    bounds = balanced(costs(links, task.example[:size]), count)
-    check_nothing_is_tied([links[first:last] for first, last in pairwise([0, *bounds])])
-    return [
-        Stage(links[first:last], task.precision, task.rank.device)
-        for first, last in pairwise([0, *bounds])
-    ]
+    rows = len(next(iter(task.example.values())))
+    size = max(1, rows // (replicas * task.micro_batches))
+    micro_batch = {name: tensor[:size] for name, tensor in task.example.items()}
+    bounds = balanced(costs(layers, micro_batch), count)
+    groups = [layers[first:last] for first, last in pairwise([0, *bounds])]
+    check_nothing_is_tied(groups)
+    return [Stage(group, task.precision, task.rank.device) for group in groups]
 
 
 def check_nothing_is_tied(groups: Sequence[Sequence[nn.Module]]) -> None:
@@ -65,30 +71,31 @@ def check_nothing_is_tied(groups: Sequence[Sequence[nn.Module]]) -> None:
         raise ValueError("weights that layers share cannot be cut apart: train it with replicas")
 
 
-def links_of(task: Task) -> list[nn.Module]:
-    """Return the chain of the task's model."""
+def layers_of(task: Task) -> list[nn.Module]:
+    """Return the layers of the task's model."""
     assert task.spec.pipeline_layers is not None  # noqa: S101  why_not refused it
     return task.spec.pipeline_layers(task.module)
 
 
-def costs(links: Sequence[nn.Module], micro_batch: Tensor) -> list[int]:
-    """Estimate each link's cost for a micro-batch, in floating-point operations.
+def costs(layers: Sequence[nn.Module], micro_batch: Tensors) -> list[int]:
+    """Estimate each layer's cost for a micro-batch, in floating-point operations.
 
     They are counted, not timed: two launches must cut in the same places.
     """
-    found: list[int] = []
-    given: Any = micro_batch
-    modes = [link.training for link in links]
+    estimates: list[int] = []
+    outputs: Any = ()
+    modes = [layer.training for layer in layers]
     with torch.no_grad():
-        for link in links:
-            link.eval()  # statistics of normalisation stay as they are
+        for layer in layers:
+            layer.eval()  # statistics of normalisation stay as they are
+            activations = outputs if isinstance(outputs, tuple) else (outputs,)
             with FlopCounterMode(display=False) as counter:
-                given = run([link], *(given if isinstance(given, tuple) else (given,)))
-            weights = sum(parameter.numel() for parameter in link.parameters())
-            found.append(3 * counter.get_total_flops() + FLOPS_PER_PARAMETER * weights)
-    for link, mode in zip(links, modes, strict=True):
-        link.train(mode)
-    return found
+                outputs = run([layer], activations, micro_batch)
+            weights = sum(parameter.numel() for parameter in layer.parameters())
+            estimates.append(3 * counter.get_total_flops() + FLOPS_PER_PARAMETER * weights)
+    for layer, mode in zip(layers, modes, strict=True):
+        layer.train(mode)
+    return estimates
 
 
 def balanced(costs: Sequence[int], count: int) -> list[int]:
@@ -97,7 +104,7 @@ def balanced(costs: Sequence[int], count: int) -> list[int]:
     Raises ValueError if there are fewer costs than groups.
     """
     if count > len(costs):
-        raise ValueError(f"a chain of {len(costs)} links cannot be cut into {count} stages")
+        raise ValueError(f"{len(costs)} layers cannot be cut into {count} stages")
     sums = [0, *accumulate(costs)]
 
     @cache

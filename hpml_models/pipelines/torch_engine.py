@@ -16,13 +16,15 @@ from hpml_models.pipelines.bubble import BusyTime, bubble_of_1f1b, bubble_of_ord
 from hpml_models.pipelines.stages import cut
 from hpml_models.precision import autocast
 from hpml_models.training.evidence import spread_over_ranks, total_over_ranks, world_facts
-from hpml_models.training.micro_batches import split_batch
+from hpml_models.training.micro_batches import split_batch, weigh
 from hpml_models.training.trainer import snapshot_of
-from hpml_models.types import Batch, Incorrect, MicroBatch, Rank, Snapshot, Task
+from hpml_models.types import Batch, MicroBatch, Snapshot, Split, Task
+from hpml_models.variants import Trainer
 from hpml_models.worlds.meshes import mesh_of
+from hpml_steps.incorrect import Incorrect
 
 
-class PipelineTrainer:
+class PipelineTrainer(Trainer):
     """One rank's stages of one replica; replicas add their gradients up after the schedule.
 
     ``schedule`` is a class of torch.distributed.pipelining, ``stages_per_rank`` how many stages
@@ -31,19 +33,20 @@ class PipelineTrainer:
 
     def __init__(self, task: Task, schedule: str, stages_per_rank: int = 1) -> None:
         """Keep this rank's stages and let the rest of the model go."""
-        self._spec, self._precision, self._rank = task.spec, task.precision, task.rank
-        self._clip_norm, self._micro_batches = task.clip_norm, task.micro_batches
+        self._task, self._recipe, self._rank = task, task.spec.recipe, task.rank
+        self._count = task.micro_batches
         self.replicas = task.rank.world_size // task.stages
         self._replica = task.rank.index // task.stages
         mesh = mesh_of(task.rank, replica=self.replicas, stage=task.stages)
         self._stage_group = mesh.get_group("stage")
         self._replica_group = mesh.get_group("replica")
-        self._busy, self._forwards, self._weight_per_count = BusyTime(task.rank.device), 0, 0.0
+        self._busy, self._forwards = BusyTime(task.rank.device), 0
+        self._micro_batches: Sequence[MicroBatch] = ()
         self.stages = self._make_stages(task, stages_per_rank)
         self.schedule = self._make_schedule(schedule, task.micro_batches)
         self._model_bytes = sum(parameter.nbytes for parameter in task.module.parameters())
         self.own = _own_parameters(task.module, [stage.submod for stage in self.stages])
-        self.optimizer = task.spec.optimizer(self.own.values())
+        self.optimizer = self._recipe.make_optimizer(self.own.items())
 
     def _make_stages(self, task: Task, per_rank: int) -> list[pipelining.PipelineStage]:
         modules = cut(task, task.stages * per_rank)
@@ -55,7 +58,7 @@ class PipelineTrainer:
             for index in range(place, len(modules), task.stages)
         ]
         for stage in stages:
-            stage.submod.register_forward_hook(self._count)
+            stage.submod.register_forward_hook(self._count_forward)
             for name in ("forward_one_chunk", "backward_one_chunk", "backward_weight_one_chunk"):
                 setattr(stage, name, self._busy.timing(getattr(stage, name)))
         return stages
@@ -70,49 +73,45 @@ class PipelineTrainer:
             scale_grads=False,  # the loss of each micro-batch is weighted already
         )
 
-    def split(self, batch: Batch) -> list[MicroBatch]:
-        """Take the replica's part whole: the schedule cuts it."""
+    def split(self, batch: Batch) -> Split:
+        """Cut the replica's micro-batches out, as the schedule will."""
         return split_batch(
-            batch, self._spec.loss_count, replica=self._replica, replicas=self.replicas
+            batch,
+            self._recipe,
+            replica=self._replica,
+            replicas=self.replicas,
+            count=self._count,
         )
 
-    def samples(self, micro_batches: list[MicroBatch]) -> int:
+    def samples(self, split: Split) -> int:
         """Count them where they come in."""
-        return sum(len(micro_batch.batch) for micro_batch in micro_batches) if self.is_first else 0
+        return len(split.batch) if any(stage.is_first for stage in self.stages) else 0
 
-    @property
-    def is_first(self) -> bool:
-        """Whether inputs go in here."""
-        return any(stage.is_first for stage in self.stages)
-
-    @property
-    def is_last(self) -> bool:
-        """Whether the loss is computed here."""
-        return any(stage.is_last for stage in self.stages)
-
-    def step(self, micro_batches: list[MicroBatch]) -> Tensor:
+    def step(self, split: Split) -> Tensor:
         """Run the schedule, add replicas' gradients up, clip, step."""
-        (micro_batch,) = micro_batches
-        self._forwards = 0
+        self._forwards, self._micro_batches = 0, split.micro_batches
         self.optimizer.zero_grad(set_to_none=True)
-        self._weight_per_count = micro_batch.weight / max(
-            1, self._spec.loss_count(micro_batch.batch.targets)
-        )
         losses: list[Tensor] = []
-        inputs = [micro_batch.batch.inputs] if self.is_first else []
-        targets = micro_batch.batch.targets if self.is_last else None
+        # The schedule cuts one tensor of targets: the loss gets the micro-batch's number.
+        numbers = torch.arange(self._count) if self._is_last else None
         with self._busy.step():
-            self.schedule.step(*inputs, target=targets, losses=losses)
+            self.schedule.step(target=numbers, losses=losses, **split.batch.inputs)
         self._meet_replicas()
         self._clip()
         self.optimizer.step()
         zero = torch.zeros((), device=self._rank.device)
         return torch.stack(losses).sum().detach() if losses else zero
 
-    def _weighted_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        with autocast(self._precision, self._rank.device):
-            loss = self._spec.loss(outputs, targets)
-        return loss * (self._spec.loss_count(targets) * self._weight_per_count)
+    @property
+    def _is_last(self) -> bool:
+        """Whether the loss is computed here."""
+        return any(stage.is_last for stage in self.stages)
+
+    def _weighted_loss(self, outputs: Tensor, number: Tensor) -> Tensor:
+        batch, weight = self._micro_batches[int(number)]
+        with autocast(self._task.precision, self._rank.device):
+            loss = self._recipe.loss(outputs, batch.targets)
+        return weigh(loss, weight)
 
     def _gradients(self) -> list[Tensor]:
         return [one.grad for one in self.own.values() if one.grad is not None]
@@ -128,21 +127,21 @@ class PipelineTrainer:
 
     def _clip(self) -> None:
         """Scale down to the norm of all stages: a stage by itself knows only its part."""
-        if self._clip_norm is not None:
+        if self._recipe.clip_norm is not None:
             squared = get_total_norm(self._gradients()) ** 2
             dist.all_reduce(squared, group=self._stage_group)
-            clip_grads_with_norm_(self.own.values(), self._clip_norm, squared.sqrt())
+            clip_grads_with_norm_(self.own.values(), self._recipe.clip_norm, squared.sqrt())
 
     def _bubble_in_theory(self) -> float:
         if isinstance(self.schedule, pipelining.ScheduleInterleavedZeroBubble):
             return bubble_of_order(self.schedule.pipeline_order)
         ranks = self.stages[0].num_stages // len(self.stages)
-        return bubble_of_1f1b(ranks, self._micro_batches, len(self.stages))
+        return bubble_of_1f1b(ranks, self._count, len(self.stages))
 
-    def _count(self, *_: object) -> None:
+    def _count_forward(self, *_: object) -> None:
         self._forwards += 1
 
-    def proof(self, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
+    def proof(self, traffic: Mapping[str, int]) -> dict[str, Any]:
         """Check that ranks hold one model per replica, and that each ran every micro-batch."""
         facts = {
             **world_facts(self.own.values(), self.optimizer.state),
@@ -151,19 +150,19 @@ class PipelineTrainer:
             "stages_of_model": self.stages[0].num_stages,
             "replicas": self.replicas,
             "replicas_differ_by": spread_over_ranks(self.own.values(), self._replica_group),
-            "micro_batches": self._micro_batches,
+            "micro_batches": self._task.micro_batches,
             "forwards_of_step": self._forwards,
             "bubble": self._busy.bubble(),
             "bubble_in_theory": self._bubble_in_theory(),
         }
         everywhere = total_over_ranks(facts["parameter_bytes"])
-        expected = self._micro_batches * len(self.stages)
+        expected = self._task.micro_batches * len(self.stages)
         if everywhere != self.replicas * self._model_bytes or self._forwards != expected:
             raise Incorrect(
                 f"the pipeline did not take effect: {facts}, {everywhere} bytes of parameters on "
                 f"all ranks, {self._model_bytes} of the model"
             )
-        if facts["world_size"] != rank.world_size or not traffic.get("send"):
+        if facts["world_size"] != self._rank.world_size or not traffic.get("send"):
             raise Incorrect(f"the pipeline handed nothing on: {dict(traffic)}, {facts}")
         if facts["replicas_differ_by"] != 0:
             raise Incorrect(f"replicas of the pipeline do not meet: {facts}")

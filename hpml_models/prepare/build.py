@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from hpml_models.prepare import synthetic
 from hpml_models.prepare.loading import endless, make_loader
-from hpml_models.types import SEED, SYNTHETIC, Batch, Case, Incorrect, ModelSpec
+from hpml_models.types import SEED, SYNTHETIC, Batch, Case, ModelSpec
+from hpml_steps.incorrect import Incorrect
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,6 +32,7 @@ def build_batches(spec: ModelSpec, case: Case, device: str) -> list[Batch]:
     if case.data == SYNTHETIC:
         made = synthetic.batches(spec, case.preset, case.batch, BATCHES)
     else:
-        loader = make_loader(case.data, str(case.data_root), "train", case.batch)
+        options = spec.presets[case.preset].options
+        loader = make_loader(case.data, str(case.data_root), "train", case.batch, **options)
         made = list(islice(endless(loader), BATCHES))
-    return [Batch(*(tensor.to(device) for tensor in batch)) for batch in made]
+    return [batch.to(device) for batch in made]

@@ -1,6 +1,6 @@
 """A case becomes a prepared step: built, checked against its reference, ready to be timed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from math import isfinite
 from typing import Any
@@ -10,13 +10,19 @@ from hpml_models.cases.hardware import is_oversubscribed
 from hpml_models.cases.matrix import spec_of
 from hpml_models.inference.predictor import make_predictor
 from hpml_models.instruments.clocks import clock_for
+from hpml_models.instruments.memory import metrics_of, peak_memory_bytes
 from hpml_models.instruments.traffic import traffic
+from hpml_models.instruments.utilisation import utilisation
 from hpml_models.precision import PRECISIONS, check_output_dtypes, output_dtypes
 from hpml_models.prepare.build import build_batches, build_module
-from hpml_models.prepare.prepared import LocalStep, WorldStep
-from hpml_models.types import Case, Incorrect, MicroBatch, Rank, Task, Trainer
-from hpml_models.worlds.local import World, device_of
+from hpml_models.prepare.world_step import WorldStep
+from hpml_models.types import Case, Rank, Split, Task
+from hpml_models.variants import Trainer
+from hpml_models.worlds.local import LocalWorld, device_of
 from hpml_models.worlds.placed import PlacedWorld, RankHosts
+from hpml_models.worlds.world import World
+from hpml_steps.incorrect import Incorrect
+from hpml_steps.local_step import LocalStep
 
 
 def prepare_step(case: Case) -> LocalStep | WorldStep:
@@ -34,11 +40,11 @@ def prepare_step(case: Case) -> LocalStep | WorldStep:
     return prepare_on_rank(alone(case), case)
 
 
-def _world_of(case: Case) -> World | PlacedWorld:
+def _world_of(case: Case) -> World:
     """Start the case's ranks: here, or where a launcher has placed them."""
     if case.nodes:
         return PlacedWorld(RankHosts.published(), case.device)
-    return World(case.device_count, case.device)
+    return LocalWorld(case.device_count, case.device)
 
 
 def alone(case: Case) -> Rank:
@@ -74,6 +80,14 @@ def environment(case: Case) -> dict[str, Any]:
     }
 
 
+def observations(rank: Rank, run: Callable[[], object]) -> dict[str, Any]:
+    """Return what a step of this rank reads beside the time."""
+    return {
+        "read_metrics": lambda: metrics_of(peak_memory_bytes(rank.device)),
+        "observe": lambda: {"utilisation": utilisation(rank.device, run)},
+    }
+
+
 def _training_step(rank: Rank, case: Case) -> LocalStep:
     spec, strategy = spec_of(case), registry.strategies()[case.strategy]
     batches = build_batches(spec, case, rank.device)
@@ -84,6 +98,7 @@ def _training_step(rank: Rank, case: Case) -> LocalStep:
         rank=rank,
         example=batches[0].inputs,
         device_count=case.device_count,
+        strategy=case.strategy,
         variant=case.variant,
         stages=case.stages,
         micro_batches=case.micro_batches,
@@ -92,17 +107,21 @@ def _training_step(rank: Rank, case: Case) -> LocalStep:
     splits = [trainer.split(batch) for batch in batches]
     proof, sent = prove_training(task, trainer, splits)
     upcoming = cycle(splits)
+
+    def run() -> object:
+        return trainer.step(next(upcoming))
+
     return LocalStep(
-        run=lambda: trainer.step(next(upcoming)),
+        run=run,
         clock=clock_for(rank, in_world=strategy.needs_world),
         items_per_step=trainer.samples(splits[0]),
-        effective={**environment(case), **proof, **strategy.proof(trainer, rank, sent)},
-        rank=rank,
+        effective={**environment(case), **proof, **trainer.proof(sent)},
+        **observations(rank, run),
     )
 
 
 def prove_training(
-    task: Task, trainer: Trainer, splits: list[list[MicroBatch]]
+    task: Task, trainer: Trainer, splits: Sequence[Split]
 ) -> tuple[dict[str, Any], Mapping[str, int]]:
     """Take some steps; read back losses, the dtype of products, and bytes exchanged.
 
@@ -113,7 +132,7 @@ def prove_training(
         losses = [float(trainer.step(splits[0]))]
         with traffic() as sent:
             losses.append(float(trainer.step(splits[-1])))
-    losses += [float(trainer.step(micro_batches)) for micro_batches in splits]
+    losses += [float(trainer.step(split)) for split in splits]
     if not all(isfinite(loss) for loss in losses):
         raise Incorrect(f"training gives losses {losses}")
     dtype = check_output_dtypes(dtypes, task.precision)
@@ -136,10 +155,14 @@ def _inference_step(rank: Rank, case: Case) -> LocalStep:
         quantization=registry.quantizations()[case.quantization],
     )
     upcoming = cycle(batches)
+
+    def run() -> object:
+        return predict(**next(upcoming).inputs)
+
     return LocalStep(
-        run=lambda: predict(next(upcoming).inputs),
+        run=run,
         clock=clock_for(rank, in_world=False),
         items_per_step=len(batches[0]),
         effective={**environment(case), **proof},
-        rank=rank,
+        **observations(rank, run),
     )

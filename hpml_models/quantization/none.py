@@ -2,13 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-from hpml_models.types import Case, ModelSpec
+from hpml_models.types import Case, ModelSpec, Tensors
+from hpml_models.variants import Quantization
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 
-class Unquantized:
+class Unquantized(Quantization):
     """The module as it is."""
 
     name = "none"
@@ -18,7 +19,7 @@ class Unquantized:
         """Nothing to refuse."""
         return None
 
-    def apply(self, module: "nn.Module", calibration: "Tensor") -> "nn.Module":  # noqa: ARG002
+    def apply(self, module: "nn.Module", calibration: Tensors) -> "nn.Module":  # noqa: ARG002
         """Change nothing."""
         return module
 

@@ -10,13 +10,15 @@ from contextlib import contextmanager
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, cast
 
-from hpml_models.types import Case, Incorrect, ModelSpec
+from hpml_models.types import Case, ModelSpec, Tensors
+from hpml_models.variants import Quantization
+from hpml_steps.incorrect import Incorrect
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 
-class StaticInt8:
+class StaticInt8(Quantization):
     """``torch.ao.quantization`` with the processor's own int8 kernels."""
 
     name = "static_int8"
@@ -34,8 +36,8 @@ class StaticInt8:
             return f"static_int8 rewrites a graph, and torch.fx cannot trace {spec.name}"
         return None
 
-    def apply(self, module: "nn.Module", calibration: "Tensor") -> "nn.Module":
-        """Fuse, observe ``calibration`` ``[B, ...]``, convert."""
+    def apply(self, module: "nn.Module", calibration: Tensors) -> "nn.Module":
+        """Fuse, observe named inputs ``[B, ...]``, convert."""
         import torch
         from torch.ao.quantization import get_default_qconfig_mapping
         from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
@@ -44,8 +46,8 @@ class StaticInt8:
         torch.backends.quantized.engine = engine
         with _deprecated_on_purpose():
             mapping = get_default_qconfig_mapping(engine)
-            observed = prepare_fx(deepcopy(module), mapping, (calibration,))
-            observed(calibration)
+            observed = prepare_fx(deepcopy(module), mapping, tuple(calibration.values()))
+            observed(**calibration)
             return cast("nn.Module", convert_fx(observed))
 
     def proof(self, original: "nn.Module", quantized: "nn.Module") -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-from hpml_models.types import Case, ModelSpec, Predictor
+from hpml_models.types import Case, ModelSpec, Tensors
+from hpml_models.variants import Predictor, Runtime
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 
-class Eager:
+class Eager(Runtime):
     """The module called as it is."""
 
     name = "eager"
@@ -18,7 +19,7 @@ class Eager:
         """Every model runs eagerly."""
         return None
 
-    def prepare(self, module: "nn.Module", example: "Tensor") -> Predictor:  # noqa: ARG002
+    def prepare(self, module: "nn.Module", example: Tensors) -> Predictor:  # noqa: ARG002
         """Call the module itself."""
         return module
 

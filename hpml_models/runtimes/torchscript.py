@@ -7,13 +7,15 @@ in the field still run on it.
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from hpml_models.types import Case, Incorrect, ModelSpec, Predictor
+from hpml_models.types import Case, ModelSpec, Tensors
+from hpml_models.variants import Predictor, Runtime
+from hpml_steps.incorrect import Incorrect
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 
-class TorchScript:
+class TorchScript(Runtime):
     """``torch.jit.trace`` and ``torch.jit.freeze``."""
 
     name = "torchscript"
@@ -23,7 +25,7 @@ class TorchScript:
         """Refuse training: a frozen graph has no parameters left to train."""
         return "torchscript runs a frozen graph" if case.mode == "train" else None
 
-    def prepare(self, module: "nn.Module", example: "Tensor") -> Predictor:
+    def prepare(self, module: "nn.Module", example: Tensors) -> Predictor:
         """Trace on ``example`` and freeze; call within the autocast that is to be traced."""
         import torch
 
@@ -32,7 +34,8 @@ class TorchScript:
             # scales as Python numbers, which the trace may take as constants.
             warnings.filterwarnings("ignore", message="`torch.jit")
             warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
-            predictor: Predictor = torch.jit.freeze(torch.jit.trace(module, example))
+            traced = torch.jit.trace(module, example_kwarg_inputs=dict(example))
+            predictor: Predictor = torch.jit.freeze(traced)
         return predictor
 
     def proof(self, predictor: Predictor) -> dict[str, Any]:

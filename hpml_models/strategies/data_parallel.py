@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from hpml_models.training.micro_batches import why_not_split
 from hpml_models.training.trainer import EagerTrainer
-from hpml_models.types import Case, Incorrect, ModelSpec, Rank, Strategy, Task, Trainer
+from hpml_models.types import Case, ModelSpec, Task
+from hpml_models.variants import Strategy
+from hpml_steps.incorrect import Incorrect
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,12 +24,18 @@ class DataParallelTrainer(EagerTrainer):
         from torch.nn import DataParallel
 
         self.seen: set[str] = set()
-        task.module.register_forward_pre_hook(self._note)
+        task.module.register_forward_pre_hook(self._note, with_kwargs=True)
         devices = list(range(task.device_count))
         super().__init__(task, cast("nn.Module", DataParallel(task.module, device_ids=devices)))
 
-    def _note(self, _: "nn.Module", inputs: "tuple[Tensor, ...]") -> None:
-        self.seen.add(str(inputs[0].device))
+    def _note(self, _: "nn.Module", __: object, inputs: "Mapping[str, Tensor]") -> None:
+        self.seen.update(str(tensor.device) for tensor in inputs.values())
+
+    def proof(self, traffic: Mapping[str, int]) -> dict[str, Any]:  # noqa: ARG002  one process
+        """Check that replicas ran on each device."""
+        if len(self.seen) != self.task.device_count:
+            raise Incorrect(f"data_parallel did not take effect: it ran on {sorted(self.seen)}")
+        return {"world_size": self.task.rank.world_size, "devices": sorted(self.seen)}
 
 
 class DataParallel(Strategy):
@@ -44,16 +52,9 @@ class DataParallel(Strategy):
             return "nn.DataParallel is one process: ranks that a launcher has placed are several"
         return why_not_split(case.batch, case.device_count, case.micro_batches)
 
-    def prepare(self, task: Task) -> Trainer:
+    def prepare(self, task: Task) -> DataParallelTrainer:
         """Wrap the module."""
         return DataParallelTrainer(task)
-
-    def proof(self, trainer: Trainer, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:  # noqa: ARG002
-        """Check that replicas ran on each device."""
-        parallel = cast("DataParallelTrainer", trainer)
-        if len(parallel.seen) != parallel.task.device_count:
-            raise Incorrect(f"data_parallel did not take effect: it ran on {sorted(parallel.seen)}")
-        return {"world_size": rank.world_size, "devices": sorted(parallel.seen)}
 
 
 STRATEGY = DataParallel()

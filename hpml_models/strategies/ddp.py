@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
-from hpml_models.training.evidence import spread_over_ranks, world_facts
+from hpml_models.training.evidence import spread_over_ranks, trained_bytes, world_facts
 from hpml_models.training.micro_batches import why_not_split
 from hpml_models.training.trainer import EagerTrainer
-from hpml_models.types import Case, Incorrect, ModelBytes, ModelSpec, Rank, Strategy, Task, Trainer
+from hpml_models.types import Case, ModelBytes, ModelSpec, Task
+from hpml_models.variants import Strategy
+from hpml_steps.incorrect import Incorrect
 
 
 class DdpTrainer(EagerTrainer):
@@ -29,6 +31,21 @@ class DdpTrainer(EagerTrainer):
         """Keep gradients on their rank until the last micro-batch."""
         return nullcontext() if is_last else cast("Any", self.module).no_sync()
 
+    def proof(self, traffic: Mapping[str, int]) -> dict[str, Any]:
+        """Check that the gradients were averaged: once, and replicas are still the same."""
+        parameters = list(self.task.module.parameters())
+        facts = {
+            **world_facts(parameters, self.state),
+            "wrapper": type(self.module).__name__,
+            "replicas_differ_by": spread_over_ranks(parameters),
+        }
+        if facts["replicas_differ_by"] != 0 or facts["world_size"] != self.replicas:
+            raise Incorrect(f"{self.task.strategy} did not take effect: {facts}")
+        sent, gradients = traffic.get("allreduce_", 0), trained_bytes(parameters)
+        if sent != gradients:
+            raise Incorrect(f"{self.task.strategy} reduced {sent} bytes a step, not {gradients}")
+        return facts
+
 
 class Ddp(Strategy):
     """``torch.nn.parallel.DistributedDataParallel``."""
@@ -40,24 +57,9 @@ class Ddp(Strategy):
         """Refuse only a batch that leaves a rank without work."""
         return why_not_split(case.batch, case.device_count, case.micro_batches)
 
-    def prepare(self, task: Task) -> Trainer:
+    def prepare(self, task: Task) -> DdpTrainer:
         """Replicate the module on every rank."""
         return DdpTrainer(task)
-
-    def proof(self, trainer: Trainer, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
-        """Check that the gradients were averaged: once, and replicas are still the same."""
-        replica = cast("DdpTrainer", trainer)
-        facts = {
-            **world_facts(replica.task.module.parameters(), replica.state),
-            "wrapper": type(replica.module).__name__,
-            "replicas_differ_by": spread_over_ranks(replica.task.module.parameters()),
-        }
-        sent, gradients = traffic.get("allreduce_", 0), facts["parameter_bytes"]
-        if facts["replicas_differ_by"] != 0 or facts["world_size"] != rank.world_size:
-            raise Incorrect(f"{self.name} did not take effect: {facts}")
-        if sent != gradients:
-            raise Incorrect(f"{self.name} reduced {sent} bytes a step, not {gradients}")
-        return facts
 
     def traffic_in_theory(self, case: Case, single: ModelBytes) -> float | None:  # noqa: ARG002
         """Count each gradient once, however many micro-batches it is the sum of."""

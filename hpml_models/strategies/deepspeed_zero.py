@@ -9,20 +9,10 @@ from typing import TYPE_CHECKING, Any
 from hpml_models.precision import autocast
 from hpml_models.training.deepspeed_setup import initialize, why_not_deepspeed
 from hpml_models.training.evidence import model_bytes, total_over_ranks
-from hpml_models.training.micro_batches import split_for_rank, why_not_split
-from hpml_models.types import (
-    Batch,
-    Case,
-    Incorrect,
-    MicroBatch,
-    ModelBytes,
-    ModelSpec,
-    Rank,
-    Snapshot,
-    Strategy,
-    Task,
-    Trainer,
-)
+from hpml_models.training.micro_batches import split_for_rank, weigh, why_not_split
+from hpml_models.types import Batch, Case, MicroBatch, ModelBytes, ModelSpec, Snapshot, Split, Task
+from hpml_models.variants import Strategy, Trainer
+from hpml_steps.incorrect import Incorrect
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +21,7 @@ STAGES = {"zero1": 1, "zero2": 2, "zero3": 3}
 PADDED = 1.5  # shards are padded to equal lengths; whole copies would be at least twice as much
 
 
-class DeepSpeedZeroTrainer:
+class DeepSpeedZeroTrainer(Trainer):
     """A replica inside DeepSpeed's engine."""
 
     def __init__(self, task: Task) -> None:
@@ -43,7 +33,7 @@ class DeepSpeedZeroTrainer:
         self.engine = initialize(
             task,
             task.module,
-            list(task.module.parameters()),
+            task.module.named_parameters(),
             zero_optimization={
                 "stage": self.stage,
                 # The default keeps parameters below 100,000 elements whole, which is all of a
@@ -52,27 +42,26 @@ class DeepSpeedZeroTrainer:
             },
         )
 
-    def split(self, batch: Batch) -> list[MicroBatch]:
+    def split(self, batch: Batch) -> Split:
         """Cut this rank's micro-batches out."""
         return split_for_rank(self._task, batch, self._task.rank.world_size)
 
-    def samples(self, micro_batches: list[MicroBatch]) -> int:
+    def samples(self, split: Split) -> int:
         """Count all: no other rank has the same."""
-        return sum(len(micro_batch.batch) for micro_batch in micro_batches)
+        return len(split.batch)
 
-    def step(self, micro_batches: list[MicroBatch]) -> "Tensor":
+    def step(self, split: Split) -> "Tensor":
         """Do one step: the engine averages over ranks and micro-batches, weights make it a sum."""
-        scale = self._task.rank.world_size * len(micro_batches)
-        return sum(self._accumulate(micro_batch, scale) for micro_batch in micro_batches)  # type: ignore[return-value]  # tensors add up to one
+        scale = self._task.rank.world_size * len(split.micro_batches)
+        return sum(self._accumulate(one, scale) for one in split.micro_batches)  # type: ignore[return-value]  # tensors add up to one
 
     def _accumulate(self, micro_batch: MicroBatch, scale: int) -> "Tensor":
+        batch, weight = micro_batch
         with autocast(self._task.precision, self._task.rank.device):
-            loss = self._task.spec.loss(
-                self.engine(micro_batch.batch.inputs), micro_batch.batch.targets
-            )
-        self.engine.backward(loss * (micro_batch.weight * scale))
+            loss = self._task.spec.recipe.loss(self.engine(**batch.inputs), batch.targets)
+        self.engine.backward(weigh(loss, weight, scale))
         self.engine.step()  # acts once all micro-batches have been through
-        return loss.detach() * micro_batch.weight
+        return weigh(loss.detach(), weight)
 
     def snapshot(self) -> Snapshot:
         """Gather the engine's own float32 copies; gradients are gone once it has stepped."""
@@ -107,12 +96,40 @@ class DeepSpeedZeroTrainer:
             "copy_bytes": copies,
         }
 
+    def proof(self, traffic: Mapping[str, int]) -> dict[str, Any]:
+        """Read the stage back from the engine; check that its state is held in shards."""
+        facts = {
+            "world_size": self.engine.world_size,
+            "zero_stage": self.engine.zero_optimization_stage(),
+            **self.bytes_on_rank(),
+        }
+        expected = self._task.rank.world_size, self.stage
+        if (facts["world_size"], facts["zero_stage"]) != expected:
+            raise Incorrect(f"deepspeed_zero did not take effect: {facts}")
+        self._check_shards(facts)
+        if not sum(traffic.values()):
+            raise Incorrect("deepspeed_zero did not take effect: its ranks exchanged nothing")
+        return facts
+
+    def _check_shards(self, facts: Mapping[str, Any]) -> None:
+        """Check that ranks keep one copy together, and in stage 3 one set of parameters."""
+        kinds = ["copy_bytes", *(["parameter_bytes"] if self.stage == STAGES["zero3"] else [])]
+        for kind in kinds:
+            everywhere = total_over_ranks(facts[kind])
+            if not self.model_bytes <= everywhere <= PADDED * self.model_bytes:
+                raise Incorrect(
+                    f"deepspeed_zero did not take effect: {everywhere} {kind} on all ranks, "
+                    f"the model has {self.model_bytes}"
+                )
+
 
 class DeepSpeedZero(Strategy):
     """``deepspeed.initialize`` with ``zero_optimization``, a variant for each stage."""
 
     name = "deepspeed_zero"
     variants = tuple(STAGES)
+    has_float64 = False
+    shows_gradients = False
 
     def why_not(self, spec: ModelSpec, case: Case) -> str | None:  # noqa: ARG002  fits every model
         """Refuse only where DeepSpeed is missing or a rank would be without work."""
@@ -120,24 +137,9 @@ class DeepSpeedZero(Strategy):
             case.batch, case.device_count, case.micro_batches
         )
 
-    def prepare(self, task: Task) -> Trainer:
+    def prepare(self, task: Task) -> DeepSpeedZeroTrainer:
         """Put the module into the engine on every rank."""
         return DeepSpeedZeroTrainer(task)
-
-    def proof(self, trainer: Trainer, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
-        """Read the stage back from the engine; check that its state is held in shards."""
-        assert isinstance(trainer, DeepSpeedZeroTrainer)  # noqa: S101  prepared above
-        facts = {
-            "world_size": trainer.engine.world_size,
-            "zero_stage": trainer.engine.zero_optimization_stage(),
-            **trainer.bytes_on_rank(),
-        }
-        if (facts["world_size"], facts["zero_stage"]) != (rank.world_size, trainer.stage):
-            raise Incorrect(f"deepspeed_zero did not take effect: {facts}")
-        self._check_shards(trainer, facts)
-        if not sum(traffic.values()):
-            raise Incorrect("deepspeed_zero did not take effect: its ranks exchanged nothing")
-        return facts
 
     def model_bytes_in_theory(self, case: Case, single: ModelBytes) -> float | None:
         """Count a shard of the state and its copy of the parameters, in stage 3 of these, too."""
@@ -157,17 +159,6 @@ class DeepSpeedZero(Strategy):
         each = {"zero1": 0, "zero2": whole, "zero3": whole + 2 * shard}[case.variant]
         once = {"zero1": whole + shard, "zero2": shard, "zero3": 0}[case.variant]
         return each * case.micro_batches + once
-
-    def _check_shards(self, trainer: DeepSpeedZeroTrainer, facts: Mapping[str, Any]) -> None:
-        """Check that ranks keep one copy together, and in stage 3 one set of parameters."""
-        kinds = ["copy_bytes", *(["parameter_bytes"] if trainer.stage == STAGES["zero3"] else [])]
-        for kind in kinds:
-            everywhere = total_over_ranks(facts[kind])
-            if not trainer.model_bytes <= everywhere <= PADDED * trainer.model_bytes:
-                raise Incorrect(
-                    f"deepspeed_zero did not take effect: {everywhere} {kind} on all ranks, "
-                    f"the model has {trainer.model_bytes}"
-                )
 
 
 STRATEGY = DeepSpeedZero()

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, cast
 from hpml_models.training.evidence import total_over_ranks, world_facts
 from hpml_models.training.micro_batches import why_not_split
 from hpml_models.training.trainer import EagerTrainer
-from hpml_models.types import Case, Incorrect, ModelBytes, ModelSpec, Rank, Strategy, Task, Trainer
+from hpml_models.types import Case, ModelBytes, ModelSpec, Task
+from hpml_models.variants import Strategy
 from hpml_models.worlds.meshes import mesh_of
+from hpml_steps.incorrect import Incorrect
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,6 +39,21 @@ class FsdpTrainer(EagerTrainer):
         """Keep gradients whole, on their rank, until the last micro-batch."""
         cast("Any", self.module).set_requires_gradient_sync(is_last)
         return nullcontext()
+
+    def proof(self, traffic: Mapping[str, int]) -> dict[str, Any]:
+        """Check that each rank holds a part, and that parts were gathered and scattered."""
+        whole = sum(parameter.nbytes for parameter in self.module.parameters())
+        facts = world_facts(self.module.parameters(), self.state)
+        everywhere = total_over_ranks(facts["parameter_bytes"])
+        moved = {name: sent for name, sent in traffic.items() if sent}
+        gathers = sum(sent for name, sent in moved.items() if "gather" in name)
+        scatters = sum(sent for name, sent in moved.items() if "reduce_scatter" in name)
+        if facts["world_size"] != self.replicas or everywhere != whole or not gathers * scatters:
+            raise Incorrect(
+                f"fsdp did not take effect: ranks hold {everywhere} bytes of {whole}, "
+                f"and moved {moved}"
+            )
+        return {**facts, "parameter_bytes_of_all_ranks": everywhere}
 
 
 def blocks(task: Task) -> "list[nn.Module]":
@@ -66,25 +83,9 @@ class Fsdp(Strategy):
         """Refuse only a batch that leaves a rank without work."""
         return why_not_split(case.batch, case.device_count, case.micro_batches)
 
-    def prepare(self, task: Task) -> Trainer:
+    def prepare(self, task: Task) -> FsdpTrainer:
         """Shard the module on every rank."""
         return FsdpTrainer(task)
-
-    def proof(self, trainer: Trainer, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
-        """Check that each rank holds a part, and that parts were gathered and scattered."""
-        replica = cast("FsdpTrainer", trainer)
-        whole = sum(parameter.nbytes for parameter in replica.module.parameters())
-        facts = world_facts(replica.module.parameters(), replica.state)
-        everywhere = total_over_ranks(facts["parameter_bytes"])
-        moved = {name: sent for name, sent in traffic.items() if sent}
-        gathers = sum(sent for name, sent in moved.items() if "gather" in name)
-        scatters = sum(sent for name, sent in moved.items() if "reduce_scatter" in name)
-        if facts["world_size"] != rank.world_size or everywhere != whole or not gathers * scatters:
-            raise Incorrect(
-                f"fsdp did not take effect: ranks hold {everywhere} bytes of {whole}, "
-                f"and moved {moved}"
-            )
-        return {**facts, "parameter_bytes_of_all_ranks": everywhere}
 
     def model_bytes_in_theory(self, case: Case, single: ModelBytes) -> float | None:
         """Count an equal shard of everything."""

@@ -4,11 +4,12 @@ The whole batch goes through as one micro-batch, so that only one device compute
 pipelines are measured against.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from hpml_models.pipelines.cuts import why_not_cut
-from hpml_models.types import Case, ModelBytes, ModelSpec, Rank, Strategy, Task, Trainer
+from hpml_models.types import Case, ModelBytes, ModelSpec, Task
+from hpml_models.variants import Strategy
 
 if TYPE_CHECKING:
     from hpml_models.pipelines.torch_engine import PipelineTrainer
@@ -18,6 +19,7 @@ class ModelParallel(Strategy):
     """A pipeline with a single micro-batch."""
 
     name = "model_parallel"
+    keeps_tied_weights = False
 
     def stage_counts(self, device_count: int) -> Sequence[int]:
         """One stage on each device."""
@@ -29,15 +31,11 @@ class ModelParallel(Strategy):
             return "with several micro-batches it is a pipeline: --strategy pipeline"
         return why_not_cut(spec, case, case.stages)
 
-    def prepare(self, task: Task) -> Trainer:
+    def prepare(self, task: Task) -> "PipelineTrainer":
         """Keep one stage on each rank."""
         from hpml_models.pipelines.torch_engine import PipelineTrainer
 
         return PipelineTrainer(task, "ScheduleGPipe")
-
-    def proof(self, trainer: Trainer, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
-        """Check that each rank holds its own stage, and hands on what it computes."""
-        return cast("PipelineTrainer", trainer).proof(rank, traffic)
 
     def model_bytes_in_theory(self, case: Case, single: ModelBytes) -> float | None:
         """Count one of as many equal stages as a replica has."""

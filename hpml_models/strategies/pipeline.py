@@ -5,12 +5,13 @@ Interleaved: D. Narayanan et al., "Megatron-LM", arXiv 2104.04473. Zero bubble: 
 arXiv 2401.10241. With more devices than stages, replicas of the pipeline share the batch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from hpml_models.pipelines.cuts import whole_or_halves, why_not_stages
-from hpml_models.types import Case, ModelBytes, ModelSpec, Rank, Strategy, Task, Trainer
+from hpml_models.types import Case, ModelBytes, ModelSpec, Task
+from hpml_models.variants import Strategy
 
 if TYPE_CHECKING:
     from hpml_models.pipelines.torch_engine import PipelineTrainer
@@ -36,6 +37,7 @@ class Pipeline(Strategy):
     """``torch.distributed.pipelining``, a variant for each schedule."""
 
     name = "pipeline"
+    keeps_tied_weights = False
     variants = tuple(SCHEDULES)
     micro_batches = 4
 
@@ -47,16 +49,12 @@ class Pipeline(Strategy):
         """Refuse what cannot be cut, and micro-batches of different sizes: torch would hang."""
         return why_not_stages(spec, case, SCHEDULES[case.variant].stages_per_rank)
 
-    def prepare(self, task: Task) -> Trainer:
+    def prepare(self, task: Task) -> "PipelineTrainer":
         """Keep this rank's stages."""
         from hpml_models.pipelines.torch_engine import PipelineTrainer
 
         schedule = SCHEDULES[task.variant]
         return PipelineTrainer(task, schedule.name, schedule.stages_per_rank)
-
-    def proof(self, trainer: Trainer, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
-        """Check that each rank holds its own stages, and that all micro-batches ran."""
-        return cast("PipelineTrainer", trainer).proof(rank, traffic)
 
     def model_bytes_in_theory(self, case: Case, single: ModelBytes) -> float | None:
         """Count one of as many equal stages as a replica has."""

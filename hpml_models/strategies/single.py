@@ -1,12 +1,22 @@
 """One device: what every other strategy must agree with."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from hpml_models.training.evidence import model_bytes
 from hpml_models.training.micro_batches import why_not_split
 from hpml_models.training.trainer import EagerTrainer
-from hpml_models.types import Case, ModelSpec, Rank, Strategy, Task, Trainer
+from hpml_models.types import Case, ModelSpec, Task
+from hpml_models.variants import Strategy
+
+
+class SingleTrainer(EagerTrainer):
+    """The module as it is."""
+
+    def proof(self, traffic: Mapping[str, int]) -> dict[str, Any]:  # noqa: ARG002  there is none
+        """Count what one process holds."""
+        bytes_here = model_bytes(self.task.module.parameters(), self.state)
+        return {"world_size": self.task.rank.world_size, **bytes_here}
 
 
 class Single(Strategy):
@@ -20,15 +30,9 @@ class Single(Strategy):
         """Refuse only a batch that is too small."""
         return why_not_split(case.batch, 1, case.micro_batches)
 
-    def prepare(self, task: Task) -> Trainer:
+    def prepare(self, task: Task) -> SingleTrainer:
         """Train the module as it is."""
-        return EagerTrainer(task, task.module)
-
-    def proof(self, trainer: Trainer, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:  # noqa: ARG002
-        """One process holds everything and talks to nobody."""
-        alone = cast("EagerTrainer", trainer)
-        bytes_here = model_bytes(alone.task.module.parameters(), alone.state)
-        return {"world_size": rank.world_size, **bytes_here}
+        return SingleTrainer(task, task.module)
 
 
 STRATEGY = Single()

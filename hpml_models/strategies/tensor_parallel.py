@@ -4,24 +4,16 @@ M. Shoeybi et al., "Megatron-LM", arXiv 1909.08053: the first matrix of a pair i
 the second by rows, and one all-reduce follows each pair. Every rank sees the whole batch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from hpml_models.training.evidence import world_facts
 from hpml_models.training.micro_batches import why_not_split
 from hpml_models.training.trainer import EagerTrainer
-from hpml_models.types import (
-    Case,
-    Incorrect,
-    MicroBatch,
-    ModelBytes,
-    ModelSpec,
-    Rank,
-    Strategy,
-    Task,
-    Trainer,
-)
+from hpml_models.types import Case, ModelBytes, ModelSpec, Split, Task
+from hpml_models.variants import Strategy
 from hpml_models.worlds.meshes import mesh_of
+from hpml_steps.incorrect import Incorrect
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -44,39 +36,62 @@ class TensorParallelTrainer(EagerTrainer):
         super().__init__(task, parallelize_module(task.module, mesh, plan))
 
     def make_optimizer(self) -> Any:
-        """Give the optimizer shards and whole tensors as groups: it cannot mix them in one call."""
-        groups = [{"params": group} for group in self.groups() if group]
-        return self.task.spec.optimizer(groups)
-
-    def groups(self) -> "tuple[list[nn.Parameter], list[nn.Parameter]]":
-        """Return the parameters that are cut, and those that are whole on every rank."""
-        from torch.distributed.tensor import DTensor
-
-        everything = list(self.task.module.parameters())
-        cut = {one for one in everything if isinstance(one, DTensor)}
-        return [one for one in everything if one in cut], [
-            one for one in everything if one not in cut
+        """Give the optimizer shards and whole tensors apart: it cannot mix them in one call."""
+        recipe = self.task.spec.recipe
+        groups = [
+            {**group, "params": kind}
+            for group in recipe.groups(self.task.module.named_parameters())
+            for kind in _by_kind(group["params"])
         ]
+        return recipe.optimizer(groups)
 
-    def samples(self, micro_batches: list[MicroBatch]) -> int:
+    def samples(self, split: Split) -> int:
         """Count the batch on one rank: all have the same."""
-        return super().samples(micro_batches) if self.task.rank.index == 0 else 0
+        return super().samples(split) if self.task.rank.index == 0 else 0
 
-    def step(self, micro_batches: list[MicroBatch]) -> "Tensor":
+    def step(self, split: Split) -> "Tensor":
         """Return an equal part of the loss, which every rank has computed whole."""
-        return super().step(micro_batches) / self._size
+        return super().step(split) / self._size
 
     def clip(self, largest_norm: float) -> None:
         """Take the norm over shards and whole tensors, then scale each kind."""
         import torch
         from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-        groups = [group for group in self.groups() if group]
-        norms = [get_total_norm([one.grad for one in group if one.grad is not None])
-                 for group in groups]  # fmt: skip
+        kinds = _by_kind(self.task.module.parameters())
+        norms = [
+            get_total_norm([one.grad for one in kind if one.grad is not None]) for kind in kinds
+        ]
         total = torch.linalg.vector_norm(torch.stack([_full(norm) for norm in norms]))
-        for group in groups:
-            clip_grads_with_norm_(group, largest_norm, total)
+        for kind in kinds:
+            clip_grads_with_norm_(kind, largest_norm, total)
+
+    def proof(self, traffic: Mapping[str, int]) -> dict[str, Any]:
+        """Check that matrices are cut, and that ranks summed what their shards gave."""
+        from torch.distributed.tensor import DTensor
+
+        parameters = list(self.task.module.parameters())
+        facts = world_facts(parameters, self.state)
+        total = sum(parameter.nbytes for parameter in parameters)
+        mine = facts["parameter_bytes"]
+        summed = sum(sent for name, sent in traffic.items() if "reduce" in name)
+        if mine >= total or facts["world_size"] != self._size or not summed:
+            raise Incorrect(
+                f"tensor_parallel did not take effect: a rank holds {mine} of {total} bytes and "
+                f"summed {summed}"
+            )
+        cut = sum(isinstance(parameter, DTensor) for parameter in parameters)
+        return {**facts, "matrices_cut": cut, "parameter_bytes_of_model": total}
+
+
+def _by_kind(parameters: "Iterable[nn.Parameter]") -> "list[list[nn.Parameter]]":
+    """Return the parameters that are cut, and those that are whole on every rank."""
+    from torch.distributed.tensor import DTensor
+
+    kinds: dict[bool, list[nn.Parameter]] = {}
+    for parameter in parameters:
+        kinds.setdefault(isinstance(parameter, DTensor), []).append(parameter)
+    return list(kinds.values())
 
 
 def _full(tensor: "Tensor") -> "Tensor":
@@ -87,6 +102,7 @@ class TensorParallel(Strategy):
     """``torch.distributed.tensor.parallel.parallelize_module``."""
 
     name = "tensor_parallel"
+    keeps_tied_weights = False
 
     def why_not(self, spec: ModelSpec, case: Case) -> str | None:
         """Refuse a model without a plan, and heads that the ranks cannot divide."""
@@ -97,24 +113,9 @@ class TensorParallel(Strategy):
             return f"{case.device_count} ranks do not divide {heads} heads"
         return why_not_split(case.batch, 1, case.micro_batches)
 
-    def prepare(self, task: Task) -> Trainer:
+    def prepare(self, task: Task) -> TensorParallelTrainer:
         """Cut the module over the ranks."""
         return TensorParallelTrainer(task)
-
-    def proof(self, trainer: Trainer, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
-        """Check that matrices are cut, and that ranks summed what their shards gave."""
-        parallel = cast("TensorParallelTrainer", trainer)
-        facts = world_facts(parallel.task.module.parameters(), parallel.state)
-        cut, whole = parallel.groups()
-        total = sum(parameter.nbytes for parameter in [*cut, *whole])
-        mine = facts["parameter_bytes"]
-        summed = sum(sent for name, sent in traffic.items() if "reduce" in name)
-        if mine >= total or facts["world_size"] != rank.world_size or not summed:
-            raise Incorrect(
-                f"tensor_parallel did not take effect: a rank holds {mine} of {total} bytes and "
-                f"summed {summed}"
-            )
-        return {**facts, "matrices_cut": len(cut), "parameter_bytes_of_model": total}
 
     def model_bytes_in_theory(self, case: Case, single: ModelBytes) -> float | None:  # noqa: ARG002
         """Say nothing: numbers alone do not tell what the model's plan cuts."""

@@ -9,7 +9,8 @@ from typing import Any, cast
 
 from hpml_models.strategies.ddp import Ddp, DdpTrainer
 from hpml_models.training.evidence import total_over_ranks
-from hpml_models.types import Case, Incorrect, ModelBytes, Rank, Task, Trainer
+from hpml_models.types import Case, ModelBytes, Task
+from hpml_steps.incorrect import Incorrect
 
 
 class Zero1Trainer(DdpTrainer):
@@ -19,13 +20,26 @@ class Zero1Trainer(DdpTrainer):
         """Shard the task's own optimizer."""
         from torch.distributed.optim import ZeroRedundancyOptimizer
 
-        factory = self.task.spec.optimizer
-        return ZeroRedundancyOptimizer(self.task.module.parameters(), optimizer_class=factory)  # type: ignore[arg-type]  # any maker of an optimizer will do
+        recipe = self.task.spec.recipe
+        groups = recipe.groups(self.task.module.named_parameters())
+        return ZeroRedundancyOptimizer(groups, optimizer_class=recipe.optimizer)  # type: ignore[arg-type]  # any maker of an optimizer will do
 
     @property
     def state(self) -> Mapping[Any, Mapping[str, Any]]:
         """What this rank's part of the optimizer keeps."""
         return cast("Mapping[Any, Mapping[str, Any]]", self.optimizer.optim.state)
+
+    def proof(self, traffic: Mapping[str, int]) -> dict[str, Any]:
+        """Check, beside what DDP checks, that ranks keep the state of each parameter once."""
+        facts = super().proof(traffic)
+        kept = total_over_ranks(len(self.state))
+        trained = sum(parameter.requires_grad for parameter in self.task.module.parameters())
+        if kept != trained:
+            raise Incorrect(
+                f"zero1 did not take effect: ranks keep {kept} states of {trained} parameters"
+            )
+        whole = total_over_ranks(facts["optimizer_bytes"])
+        return {**facts, "optimizer_bytes_of_all_ranks": whole}
 
 
 class Zero1(Ddp):
@@ -34,22 +48,9 @@ class Zero1(Ddp):
     name = "zero1"
     device_counts = range(2, 1025)
 
-    def prepare(self, task: Task) -> Trainer:
+    def prepare(self, task: Task) -> Zero1Trainer:
         """Replicate the module, shard the optimizer."""
         return Zero1Trainer(task)
-
-    def proof(self, trainer: Trainer, rank: Rank, traffic: Mapping[str, int]) -> dict[str, Any]:
-        """Check, beside what DDP checks, that ranks keep the state of each parameter once."""
-        facts = super().proof(trainer, rank, traffic)
-        replica = cast("Zero1Trainer", trainer)
-        kept = total_over_ranks(len(replica.state))
-        parameters = len(list(replica.task.module.parameters()))
-        if kept != parameters:
-            raise Incorrect(
-                f"zero1 did not take effect: ranks keep {kept} states of {parameters} parameters"
-            )
-        whole = total_over_ranks(facts["optimizer_bytes"])
-        return {**facts, "optimizer_bytes_of_all_ranks": whole}
 
     def model_bytes_in_theory(self, case: Case, single: ModelBytes) -> float | None:
         """Count all parameters, and the optimizer's state of one part of them."""

@@ -2,14 +2,17 @@
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
 from importlib.util import find_spec
 from io import StringIO
 from shutil import which
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hpml_models.types import Device, Rank, Task
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def why_not_deepspeed(device: Device) -> str | None:
@@ -21,16 +24,18 @@ def why_not_deepspeed(device: Device) -> str | None:
     return None
 
 
-def initialize(task: Task, module: Any, parameters: Any, **config: Any) -> Any:
+def initialize(
+    task: Task, module: Any, parameters: "Iterable[tuple[str, nn.Parameter]]", **config: Any
+) -> Any:
     """Return an engine around ``module``, in the process group that there is.
 
     Clipping is stated: DeepSpeed's own default is a norm of 1.
     """
-    deepspeed = set_up(task.rank)
+    deepspeed, recipe = set_up(task.rank), task.spec.recipe
     settings = {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": task.micro_batches,
-        "gradient_clipping": task.clip_norm or 0.0,
+        "gradient_clipping": recipe.clip_norm or 0.0,
         "zero_allow_untested_optimizer": True,
         "zero_force_ds_cpu_optimizer": False,
         "steps_per_print": 2**31,
@@ -39,8 +44,8 @@ def initialize(task: Task, module: Any, parameters: Any, **config: Any) -> Any:
     }
     engine, *_ = deepspeed.initialize(
         model=module,
-        model_parameters=parameters,
-        optimizer=task.spec.optimizer,
+        model_parameters=recipe.groups(parameters),
+        optimizer=recipe.optimizer,
         config=settings,
         dist_init_required=False,
     )

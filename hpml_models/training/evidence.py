@@ -35,6 +35,11 @@ def _state_bytes(state: State) -> int:
     return sum(local(value).nbytes for value in kept if getattr(value, "ndim", 0) > 0)
 
 
+def trained_bytes(parameters: "Iterable[nn.Parameter]") -> int:
+    """Count the bytes of the parameters that have gradients: others are frozen."""
+    return sum(local(parameter).nbytes for parameter in parameters if parameter.requires_grad)
+
+
 def total_over_ranks(number: int) -> int:
     """Add a number up over the ranks."""
     import torch.distributed as dist

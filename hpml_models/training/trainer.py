@@ -5,14 +5,15 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 from hpml_models.precision import autocast
-from hpml_models.training.micro_batches import split_for_rank
-from hpml_models.types import Batch, MicroBatch, Snapshot, Task
+from hpml_models.training.micro_batches import split_for_rank, weigh
+from hpml_models.types import Batch, MicroBatch, Snapshot, Split, Task
+from hpml_models.variants import Trainer
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-class EagerTrainer:
+class EagerTrainer(Trainer):
     """Forward and backward for each micro-batch, clip, optimizer step.
 
     ``module`` is the task's, wrapped or not. ``replicas`` share a global batch, and whatever
@@ -29,41 +30,40 @@ class EagerTrainer:
 
     def make_optimizer(self) -> Any:
         """Return what steps: the task's own optimizer."""
-        return self.task.spec.optimizer(self.task.module.parameters())
+        return self.task.spec.recipe.make_optimizer(self.task.module.named_parameters())
 
-    def split(self, batch: Batch) -> list[MicroBatch]:
+    def split(self, batch: Batch) -> Split:
         """Cut this replica's micro-batches out."""
         return split_for_rank(self.task, batch, self.replicas)
 
-    def samples(self, micro_batches: list[MicroBatch]) -> int:
+    def samples(self, split: Split) -> int:
         """Count all: no other rank has the same."""
-        return sum(len(micro_batch.batch) for micro_batch in micro_batches)
+        return len(split.batch)
 
-    def step(self, micro_batches: list[MicroBatch]) -> "Tensor":
+    def step(self, split: Split) -> "Tensor":
         """Do one optimisation step; gradients meet those of other replicas in the last one."""
         self.optimizer.zero_grad(set_to_none=True)
         total: Tensor | None = None
-        for number, micro_batch in enumerate(micro_batches, start=1):
-            with self.accumulating(is_last=number == len(micro_batches)):
+        for number, micro_batch in enumerate(split.micro_batches, start=1):
+            with self.accumulating(is_last=number == len(split.micro_batches)):
                 term = self.accumulate(micro_batch)
             total = term if total is None else total + term
-        assert total is not None  # noqa: S101  a share has at least one part
-        if self.task.clip_norm is not None:
-            self.clip(self.task.clip_norm)
+        assert total is not None  # noqa: S101  there is at least one micro-batch
+        if self.task.spec.recipe.clip_norm is not None:
+            self.clip(self.task.spec.recipe.clip_norm)
         self.optimizer.step()
         return total
 
     def accumulate(self, micro_batch: MicroBatch) -> "Tensor":
         """Add a micro-batch's gradients up; the backward pass is outside autocast."""
+        batch = micro_batch.batch
         with autocast(self.task.precision, self.task.rank.device):
-            loss = self.task.spec.loss(
-                self.module(micro_batch.batch.inputs), micro_batch.batch.targets
-            )
-        (loss * (micro_batch.weight * self.replicas)).backward()
-        return loss.detach() * micro_batch.weight
+            loss = self.task.spec.recipe.loss(self.module(**batch.inputs), batch.targets)
+        weigh(loss, micro_batch.weight, self.replicas).backward()
+        return weigh(loss.detach(), micro_batch.weight)
 
     def accumulating(self, *, is_last: bool) -> AbstractContextManager[object]:  # noqa: ARG002
-        """Return what one part runs in; replicas may keep still until the last."""
+        """Return what one micro-batch runs in; replicas may keep still until the last."""
         return nullcontext()
 
     def clip(self, largest_norm: float) -> None:

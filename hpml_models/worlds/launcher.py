@@ -24,9 +24,9 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
 from hpml_models.worlds.connections import IncomingConnection, accept, connect, listen, port_of
-from hpml_models.worlds.local import STOP_S
 from hpml_models.worlds.placed import RankHost, RankHosts, serve_part
 from hpml_models.worlds.rank_process import START_S
+from hpml_models.worlds.world import STOP_S
 
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 CONTEXT = multiprocessing.get_context("spawn")  # parts are fresh processes, as launches are

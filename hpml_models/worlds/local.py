@@ -1,4 +1,4 @@
-"""A world of ranks: starting them, running jobs on all of them, stopping them.
+"""A world of ranks on this machine: starting them, running jobs on all of them, stopping them.
 
 Ranks are forked from a server that has imported torch already, and meet in a file: no ports, no
 second import. They are sent functions of modules and plain data. A rank that raises, dies or
@@ -9,12 +9,12 @@ import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from hpml_models.types import Device, Rank
 from hpml_models.worlds.rank_process import (
@@ -25,6 +25,7 @@ from hpml_models.worlds.rank_process import (
     serve,
     stack_file,
 )
+from hpml_models.worlds.world import GRACE_S, STOP_S, RankError, World
 
 # What ranks import anyway, and nothing that starts threads: those would not survive the fork.
 PRELOAD = [
@@ -40,13 +41,6 @@ PRELOAD = [
     "torchvision",
 ]
 
-STOP_S = 2.0
-GRACE_S = 0.5  # how much later than its peers' errors a rank's death may be noticed
-
-
-class RankError(RuntimeError):
-    """A rank failed; the message holds its number and traceback, the cause what it raised."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class RankAddress:
@@ -57,11 +51,8 @@ class RankAddress:
     store: Store
 
 
-class World:
-    """Processes in one process group: gloo on the CPU, NCCL on CUDA devices.
-
-    Use it as a context manager, or call :meth:`close`. After a failure it is closed for good.
-    """
+class LocalWorld(World):
+    """Ranks on this machine."""
 
     def __init__(
         self,
@@ -74,18 +65,16 @@ class World:
     ) -> None:
         """Start ``size`` ranks, or the one at an address, and wait until all have met.
 
-        A job may take ``timeout_s`` seconds; a collective in it gives up a little later, and a
-        launch of the gate (300 s by default) later still, so that it is the rank that is named.
-        Raises :class:`RankError` if a rank cannot start, EOFError once an owner has hung up.
+        A collective in a job gives up a little later than the job's ``timeout_s``, and a launch of
+        the gate (300 s by default) later still, so that it is the rank that is named. Raises
+        :class:`RankError` if a rank cannot start, EOFError once an owner has hung up.
         """
-        self._timeout_s = timeout_s
-        self._owners = owners
+        super().__init__(timeout_s, owners)
         self._host = f" on {address.host}" if address else ""
         self._ranks = [address.rank] if address else _ranks_here(size, device)
         # Unlike mkdtemp's, this folder goes when the owner exits without closing the world.
         self._folder = tempfile.TemporaryDirectory(prefix="hpml-world-", ignore_cleanup_errors=True)
         self._processes: list[Any] = []
-        self._pipes: list[Connection] = []
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(PRELOAD)
         try:
@@ -96,44 +85,10 @@ class World:
             self.close()
             raise
 
-    def __enter__(self) -> Self:
-        """Return the world itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End the ranks."""
-        self.close()
-
-    @property
-    def size(self) -> int:
-        """How many ranks there are here."""
-        return len(self._pipes)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether jobs can be run."""
-        return bool(self._processes)
-
-    def run(self, job: Callable[..., Any], *args: Any) -> list[Any]:
-        """Call ``job(rank, *args)`` on every rank and return what each gave, by rank.
-
-        Raises :class:`RankError` for the first rank that failed, and closes the world.
-        """
-        if not self.is_open:
-            raise RankError("this world is closed: start another")
-        try:
-            for pipe in self._pipes:
-                with suppress(BrokenPipeError):  # that rank is dead; its answer will say so
-                    pipe.send((job, args))
-            return self._collect(self._timeout_s)
-        except BaseException:
-            self.close()
-            raise
-
     def close(self) -> None:
         """End every rank, by force where asking does not help, and remove the meeting place."""
-        for pipe in self._pipes:
-            pipe.close()
+        for connection in self._connections:
+            connection.close()
         deadline = time.monotonic() + STOP_S
         for process in self._processes:
             process.join(max(0.0, deadline - time.monotonic()))
@@ -141,7 +96,7 @@ class World:
             process.kill()
             process.join()
             process.close()
-        self._pipes, self._processes = [], []
+        self._connections, self._processes = [], []
         self._folder.cleanup()
 
     def _start(self, context: Any, rank: Rank, store: Store | None) -> None:
@@ -155,34 +110,16 @@ class World:
         )
         process.start()
         theirs.close()
-        self._pipes.append(ours)
+        self._connections.append(ours)
         self._processes.append(process)
 
-    def _collect(self, timeout_s: float) -> list[Any]:
-        """Wait for one answer of each rank; the first failure, by time, ends the waiting."""
-        answers: dict[int, Any] = {}
-        deadline = time.monotonic() + timeout_s
-        while len(answers) < self.size:
-            waiting = [index for index in range(self.size) if index not in answers]
-            ready = wait(
-                [*(self._pipes[index] for index in waiting), *self._owners],
-                max(0.0, deadline - time.monotonic()),
-            )
-            if not ready:
-                raise RankError(
-                    f"{self._called(*waiting)}: no answer in {timeout_s:g} s\n"
-                    + "\n".join(self._stack_of(index) for index in waiting)
-                ) from TimeoutError()
-            if not {*self._owners}.isdisjoint(ready):
-                raise EOFError
-            for index in waiting:
-                if self._pipes[index] in ready:
-                    answers[index] = self._receive(index)
-        return [answers[index] for index in range(self.size)]
+    def _silence_of(self, waiting: Sequence[int], timeout_s: float) -> RankError:
+        stacks = "\n".join(self._stack_of(index) for index in waiting)
+        return RankError(f"{self._called(*waiting)}: no answer in {timeout_s:g} s\n{stacks}")
 
-    def _receive(self, index: int) -> Any:
+    def _receive(self, index: int, waiting: Sequence[int]) -> Any:  # noqa: ARG002  all are here
         try:
-            succeeded, answer = self._pipes[index].recv()
+            succeeded, answer = self._connections[index].recv()
         except (EOFError, ConnectionResetError):
             raise self._death_of(index) from None
         if not succeeded:

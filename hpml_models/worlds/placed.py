@@ -1,8 +1,8 @@
 """A world whose ranks a launcher has placed, on this machine or on several.
 
 The controller has a connection to each rank's *part*: a fresh process on that rank's machine with
-a :class:`~hpml_models.worlds.local.World` of this one rank in it, which finds out there how its
-rank fails, and says so. Rank 0 is on the controller's machine; its part is a thread.
+a :class:`~hpml_models.worlds.local.LocalWorld` of this one rank in it, which finds out there how
+its rank fails, and says so. Rank 0 is on the controller's machine; its part is a thread.
 """
 
 import hashlib
@@ -12,22 +12,23 @@ import platform
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from multiprocessing import Pipe
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from hpml_models.types import Device, Rank
 from hpml_models.worlds.connections import connect
-from hpml_models.worlds.local import GRACE_S, STOP_S, RankAddress, RankError, World, device_of
+from hpml_models.worlds.local import LocalWorld, RankAddress, device_of
 from hpml_models.worlds.rank_process import START_S, Store, portable
+from hpml_models.worlds.world import GRACE_S, STOP_S, RankError, World
 
 RANK_HOSTS = "HPML_RANK_HOSTS"  # the environment variable that holds where the ranks are
-MARGIN_S = 5.0  # a part that gives up says more than a controller that does, so it is first
+MARGIN_S = 5.0  # how much sooner a rank gives up than its controller
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,37 +72,23 @@ class Order:
     code: str
 
 
-class PlacedWorld:
-    """Ranks on several hosts, in one process group."""
+class PlacedWorld(World):
+    """Ranks on several hosts."""
 
     def __init__(self, rank_hosts: RankHosts, device: Device, timeout_s: float = 240.0) -> None:
-        """Start every rank and wait until they have met; raises :class:`RankError` like a World."""
+        """Start every rank and wait until they have met; raises :class:`RankError` if one cannot.
+
+        A rank that gives up says more than a controller that does, so it has less time.
+        """
+        super().__init__(timeout_s + MARGIN_S)
         self._rank_hosts = rank_hosts
-        self._timeout_s = timeout_s
-        self._connections: list[Connection] = []
         store = Store(address=rank_hosts.address, port=rank_hosts.port, prefix=uuid.uuid4().hex)
         try:
             for rank_host in rank_hosts.ranks:
                 self._connections.append(self._reach(rank_host))
             for rank_host, connection in zip(rank_hosts.ranks, self._connections, strict=True):
-                connection.send(self._order(rank_host, device, store))
-            self._collect(START_S)
-        except BaseException:
-            self.close()
-            raise
-
-    def run(self, job: Callable[..., Any], *args: Any) -> list[Any]:
-        """Call ``job(rank, *args)`` on every rank and return what each gave, by rank.
-
-        Raises :class:`RankError`, which names the host, if one failed or is lost; closes the world.
-        """
-        if not self._connections:
-            raise RankError("this world is closed: start another")
-        try:
-            for connection in self._connections:
-                with suppress(OSError):  # that part is gone; its answer will say so
-                    connection.send((job, args))
-            return self._collect(self._timeout_s)
+                connection.send(self._order(rank_host, device, store, timeout_s))
+            self._collect(START_S + MARGIN_S)
         except BaseException:
             self.close()
             raise
@@ -125,7 +112,7 @@ class PlacedWorld:
         except OSError as error:
             raise self._loss_of(rank_host.rank, error) from None
 
-    def _order(self, rank_host: RankHost, device: Device, store: Store) -> Order:
+    def _order(self, rank_host: RankHost, device: Device, store: Store, timeout_s: float) -> Order:
         rank = Rank(
             index=rank_host.rank,
             world_size=len(self._rank_hosts.ranks),
@@ -133,31 +120,19 @@ class PlacedWorld:
             kept={},
         )
         address = RankAddress(rank=rank, host=rank_host.host, store=store)
-        return Order(address=address, timeout_s=self._timeout_s, code=code_here())
+        return Order(address=address, timeout_s=timeout_s, code=code_here())
 
-    def _collect(self, timeout_s: float) -> list[Any]:
-        """Wait for one answer of each part; the first failure, by time, ends the waiting."""
-        answers: dict[int, Any] = {}
-        deadline = time.monotonic() + timeout_s + MARGIN_S
-        while waiting := [index for index in range(len(self._connections)) if index not in answers]:
-            for index in self._ready(waiting, max(0.0, deadline - time.monotonic())):
-                succeeded, answers[index] = self._receive(index)
-                if not succeeded:
-                    raise self._failure(answers.pop(index), waiting)
-        return [answers[index] for index in range(len(self._connections))]
+    def _silence_of(self, waiting: Sequence[int], timeout_s: float) -> RankError:  # noqa: ARG002
+        late = ", ".join(f"{one} on {self._rank_hosts.ranks[one].host}" for one in waiting)
+        return RankError(f"rank {late}: no answer")
 
-    def _ready(self, waiting: Sequence[int], timeout_s: float) -> list[int]:
-        ready = wait([self._connections[index] for index in waiting], timeout_s)
-        if not ready:
-            late = ", ".join(f"{one} on {self._rank_hosts.ranks[one].host}" for one in waiting)
-            raise RankError(f"rank {late}: no answer") from TimeoutError()
-        return [index for index in waiting if self._connections[index] in ready]
-
-    def _receive(self, index: int) -> tuple[bool, Any]:
+    def _receive(self, index: int, waiting: Sequence[int]) -> Any:
         try:
-            answer: tuple[bool, Any] = self._connections[index].recv()
+            succeeded, answer = self._connections[index].recv()
         except (EOFError, OSError) as error:
-            return False, (str(self._loss_of(index, error)), None)
+            succeeded, answer = False, (str(self._loss_of(index, error)), None)
+        if not succeeded:
+            raise self._failure(answer, [one for one in waiting if one != index])
         return answer
 
     def _failure(self, first: tuple[str, BaseException | None], others: Sequence[int]) -> RankError:
@@ -201,7 +176,7 @@ def _serve_rank(connection: Connection, order: Order) -> None:
     if order.code != code_here():
         raise RankError(f"{_name(order.address)} has other code than rank 0: {code_here()}")
     size = order.address.rank.world_size
-    with World(
+    with LocalWorld(
         size, timeout_s=order.timeout_s, address=order.address, owners=[connection]
     ) as world:
         connection.send((True, None))

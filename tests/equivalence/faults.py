@@ -3,6 +3,7 @@
 No pytest here: ranks import this file.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, cast
 
@@ -14,39 +15,42 @@ from hpml_models.cases import registry
 from hpml_models.instruments.traffic import traffic
 from hpml_models.pipelines.torch_engine import PipelineTrainer
 from hpml_models.strategies.ddp import DdpTrainer
+from hpml_models.strategies.fsdp import FsdpTrainer
 from hpml_models.strategies.pipeline import SCHEDULES
 from hpml_models.strategies.tensor_parallel import TensorParallelTrainer
 from hpml_models.strategies.zero1 import Zero1Trainer
-from hpml_models.types import Batch, Incorrect, MicroBatch, Rank, Task, Trainer
+from hpml_models.training.trainer import EagerTrainer
+from hpml_models.types import Batch, Rank, Split, Task
+from hpml_models.variants import Trainer
+from hpml_steps.incorrect import Incorrect
 
 
 class Unweighted(DdpTrainer):
     """Uneven shards count as if they were even: the wrong denominator."""
 
-    def split(self, batch: Batch) -> list[MicroBatch]:
-        micro_batches = super().split(batch)
-        return [
-            micro_batch._replace(weight=1 / (self.replicas * len(micro_batches)))
-            for micro_batch in micro_batches
-        ]
+    def split(self, batch: Batch) -> Split:
+        even = 1 / (self.replicas * self.task.micro_batches)
+        split = super().split(batch)
+        return replace(
+            split, micro_batches=[one._replace(weight=even) for one in split.micro_batches]
+        )
 
 
 class Summed(DdpTrainer):
     """Gradients are summed where they should be averaged."""
 
-    def split(self, batch: Batch) -> list[MicroBatch]:
-        return [
-            micro_batch._replace(weight=micro_batch.weight * self.replicas)
-            for micro_batch in super().split(batch)
-        ]
+    def split(self, batch: Batch) -> Split:
+        split = super().split(batch)
+        summed = [one._replace(weight=one.weight * self.replicas) for one in split.micro_batches]
+        return replace(split, micro_batches=summed)
 
 
 class Unreduced(DdpTrainer):
     """The all-reduce is left out."""
 
-    def step(self, micro_batches: list[MicroBatch]) -> Tensor:
+    def step(self, split: Split) -> Tensor:
         with self.module.no_sync():  # type: ignore[operator]  # DistributedDataParallel has it
-            return super().step(micro_batches)
+            return super().step(split)
 
 
 class LeftOutBucket(DdpTrainer):
@@ -66,15 +70,16 @@ class LeftOutBucket(DdpTrainer):
 class Dropped(DdpTrainer):
     """The last micro-batch is left out."""
 
-    def step(self, micro_batches: list[MicroBatch]) -> Tensor:
-        return super().step(micro_batches[:-1])
+    def step(self, split: Split) -> Tensor:
+        return super().step(replace(split, micro_batches=split.micro_batches[:-1]))
 
 
 class RunTwice(DdpTrainer):
     """The first micro-batch runs once more."""
 
-    def step(self, micro_batches: list[MicroBatch]) -> Tensor:
-        return super().step([micro_batches[0], *micro_batches])
+    def step(self, split: Split) -> Tensor:
+        first, *others = split.micro_batches
+        return super().step(replace(split, micro_batches=[first, first, *others]))
 
 
 class UnclippedShard(DdpTrainer):
@@ -89,7 +94,7 @@ class ClippedByStage(PipelineTrainer):
     """Each stage clips by its own norm, as if it were the whole model."""
 
     def _clip(self) -> None:
-        nn.utils.clip_grad_norm_(self.own.values(), float(self._clip_norm or 0))
+        nn.utils.clip_grad_norm_(self.own.values(), float(self._recipe.clip_norm or 0))
 
 
 def prepare_pipeline(task: Task, made: type[PipelineTrainer] = PipelineTrainer) -> Trainer:
@@ -145,6 +150,17 @@ class Unsharded(Zero1Trainer):
         return self.optimizer.state
 
 
+class Unwrapped(FsdpTrainer):
+    """Every rank keeps whole replicas, which meet as DDP has it."""
+
+    def __init__(self, task: Task) -> None:
+        self.replicas = task.rank.world_size
+        EagerTrainer.__init__(self, task, nn.parallel.DistributedDataParallel(task.module))
+
+    def accumulating(self, *, is_last: bool) -> AbstractContextManager[object]:  # noqa: ARG002
+        return nullcontext()
+
+
 class Uncut(TensorParallelTrainer):
     """The plan is empty: every rank computes everything."""
 
@@ -155,7 +171,7 @@ class Uncut(TensorParallelTrainer):
 def fewer_micro_batches(task: Task) -> Trainer:
     """Half of the micro-batches that were asked for."""
     trainer: Any = prepare_pipeline(replace(task, micro_batches=task.micro_batches // 2))
-    trainer._micro_batches = task.micro_batches  # noqa: SLF001  what was asked for
+    trainer._task = task  # noqa: SLF001  what was asked for
     return cast("Trainer", trainer)
 
 
@@ -171,16 +187,16 @@ def prove_other_stage(rank: Rank, asked: int, problem: Problem) -> str:
 
 
 def prove(rank: Rank, prepare: Any, strategy: str, problem: Problem) -> str:
-    """Take some steps, then ask the strategy for its proof: what it objects to, or "believed"."""
+    """Take some steps, then ask the trainer for its proof: what it objects to, or "believed"."""
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(problem.seed)
     batches = [problem.make_batch(problem.batch, generator) for _ in range(2)]
-    trainer = prepare(task_of(problem, problem.build(), batches[0].inputs, rank))
+    trainer = prepare(task_of(problem, problem.build(), batches[0].inputs, rank, strategy))
     trainer.step(trainer.split(batches[0]))
     with traffic() as sent:
         trainer.step(trainer.split(batches[1]))
     try:
-        registry.strategies()[strategy].proof(trainer, rank, sent)
+        trainer.proof(sent)
     except Incorrect as error:
         return str(error)
     return "believed"

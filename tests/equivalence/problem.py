@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from hpml_models.cases import registry
 from hpml_models.networks.tensor_plans import by_name
 from hpml_models.precision import PRECISIONS
-from hpml_models.types import Batch, ModelSpec, Preset, Rank, Task, Trainer
+from hpml_models.types import Batch, ModelSpec, Preset, Rank, Recipe, Task, Tensors
+from hpml_models.variants import Trainer
 
 Arrays = dict[str, NDArray[Any]]
 Prepare = Callable[[Task], Trainer]
@@ -30,7 +31,9 @@ class Problem:
     """What is drawn: everything else follows from it.
 
     The model is a chain of blocks, each a pair of matrices as tensor parallelism cuts them, of
-    ``widths`` on the outside and ``hidden`` within; ``tied`` blocks share their first matrix.
+    ``widths`` on the outside and ``hidden`` within; ``tied`` blocks share their first matrix. Each
+    block multiplies what it gives by ``scale``, an input of its own for each sample: a mask, as it
+    were. Of a ``skewed`` batch only the first third of the samples count in the loss.
     """
 
     widths: tuple[int, ...]
@@ -48,6 +51,7 @@ class Problem:
     tied: bool = False
     precision: str = "fp32"
     extra: str = ""  # a layer in each block that strategies may differ in
+    skewed: bool = False
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -73,8 +77,12 @@ class Problem:
             presets={"tiny": Preset(batch=self.batch, options={"heads": 12})},
             build=self.build,
             make_batch=self.make_batch,
-            loss=mean_squared_error,
-            optimizer=self.make_optimizer,
+            recipe=Recipe(
+                optimizer=self.make_optimizer,
+                loss=mean_squared_error,
+                loss_count=counted,
+                clip_norm=self.clip_norm,
+            ),
             pipeline_layers=lambda module: list(module.children()),
             pipeline_layer_count=lambda **_: len(self.widths) - 1,
             tensor_plan=tensor_plan,
@@ -82,15 +90,16 @@ class Problem:
 
     def build(self) -> nn.Module:
         generator = torch.Generator().manual_seed(self.seed)
-        links = [self.block(*ends) for ends in pairwise(self.widths)]
-        module = nn.Sequential(*links).to(self.torch_dtype)
+        first, *others = [self.layers(*ends) for ends in pairwise(self.widths)]
+        blocks = [FirstBlock(first), *map(Block, others)]
+        module = Blocks(*blocks).to(self.torch_dtype)
         for parameter in module.parameters():
             nn.init.normal_(parameter, std=0.5, generator=generator)
         if self.tied:
-            links[-1].up.weight = links[0].up.weight
+            blocks[-1].up.weight = blocks[0].up.weight
         return module
 
-    def block(self, width_in: int, width_out: int) -> Any:
+    def layers(self, width_in: int, width_out: int) -> "OrderedDict[str, nn.Module]":
         layers = OrderedDict[str, nn.Module](up=nn.Linear(width_in, self.hidden), act=nn.Tanh())
         if self.extra == "batch_norm":
             layers["norm"] = nn.BatchNorm1d(self.hidden)
@@ -99,21 +108,55 @@ class Problem:
         if self.extra == "dropout":
             layers["dropout"] = nn.Dropout()
         layers["down"] = nn.Linear(self.hidden, width_out)
-        return nn.Sequential(layers)
+        return layers
 
     def make_batch(self, batch: int, generator: torch.Generator) -> Batch:
-        def normal(width: int) -> Tensor:
-            return torch.randn(batch, width, generator=generator, dtype=self.torch_dtype)
+        def normal(*shape: int) -> Tensor:
+            return torch.randn(batch, *shape, generator=generator, dtype=self.torch_dtype)
 
-        return Batch(normal(self.widths[0]), normal(self.widths[-1]))
+        counts = torch.arange(batch) < batch // 3 if self.skewed else torch.ones(batch).bool()
+        return Batch(
+            inputs={"features": normal(self.widths[0]), "scale": normal().abs()},
+            targets={"values": normal(self.widths[-1]), "counts": counts},
+        )
+
+
+class Block(nn.Sequential):
+    up: nn.Linear
+
+    def forward(self, hidden: Tensor, scale: Tensor) -> Tensor:  # type: ignore[override]  # takes two
+        for layer in self:
+            hidden = layer(hidden)
+        return hidden * scale[:, None].to(hidden.dtype)
+
+
+class FirstBlock(Block):
+    def forward(  # type: ignore[override]  # by another name
+        self, features: Tensor, scale: Tensor
+    ) -> Tensor:
+        return super().forward(features, scale)
+
+
+class Blocks(nn.Sequential):
+    def forward(  # type: ignore[override]  # by name
+        self, features: Tensor, scale: Tensor
+    ) -> Tensor:
+        for block in self:
+            features = block(features, scale)
+        return features
 
 
 def tensor_plan(module: nn.Module) -> Mapping[str, Any]:
     return by_name(module, columns=("up",), rows=("down",))
 
 
-def mean_squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
-    return nn.functional.mse_loss(outputs, targets)
+def mean_squared_error(outputs: Tensor, targets: Tensors) -> Tensor:
+    by_sample = (outputs - targets["values"]).square().mean(dim=1)
+    return (by_sample * targets["counts"]).sum() / counted(targets).clamp(min=1)
+
+
+def counted(targets: Tensors) -> Tensor:
+    return targets["counts"].sum()
 
 
 def train(rank: Rank, prepare: Prepare, problem: Problem, jitter_seed: int | None = None) -> Arrays:
@@ -131,26 +174,28 @@ def train(rank: Rank, prepare: Prepare, problem: Problem, jitter_seed: int | Non
         _jitter(module, batches, problem.unit_roundoff, jitter_seed)
     trainer = prepare(task_of(problem, module, batches[0].inputs, rank))
     losses = [trainer.step(trainer.split(batch)) for batch in batches]
-    found = trainer.snapshot()
+    snapshot = trainer.snapshot()
     return {
         "losses": torch.stack(losses).double().numpy().copy(),
-        **_named("gradient", found.gradients),
-        **_named("parameter", found.parameters),
-        **_named("optimizer", found.optimizer),
+        **_named("gradient", snapshot.gradients),
+        **_named("parameter", snapshot.parameters),
+        **_named("optimizer", snapshot.optimizer),
     }
 
 
-def task_of(problem: Problem, module: nn.Module, example: Tensor, rank: Rank) -> Task:
+def task_of(
+    problem: Problem, module: nn.Module, example: Tensors, rank: Rank, strategy: str = "a strategy"
+) -> Task:
     return Task(
         module=module,
         spec=problem.spec,
         precision=PRECISIONS[problem.precision],  # fp32: no autocast, the module's own dtype
         rank=rank,
         example=example,
+        strategy=strategy,
         variant=problem.variant,
         stages=problem.stages,
         micro_batches=problem.micro_batches,
-        clip_norm=problem.clip_norm,
     )
 
 
@@ -168,7 +213,8 @@ def _jitter(module: nn.Module, batches: list[Batch], unit_roundoff: float, seed:
     """Move weights and inputs by up to two units of roundoff, relative to each."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for tensor in [*module.parameters(), *(batch.inputs for batch in batches)]:
+        drawn = [tensor for batch in batches for tensor in batch.inputs.values()]
+        for tensor in [*module.parameters(), *drawn]:
             noise = torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype) * 2 - 1
             tensor.mul_(1 + 2 * unit_roundoff * noise)
 
@@ -184,13 +230,13 @@ def worst_error(by_rank: Sequence[Arrays], problem: Problem, *, gradients: bool 
     """
     expected = on_one_device(problem)
     jittered = [on_one_device(problem, jitter_seed) for jitter_seed in (1, 2, 3)]
-    wanted = {name for name in expected if gradients or not name.startswith("gradient")}
-    if {name for found in by_rank for name in found} != wanted:
+    names = {name for name in expected if gradients or not name.startswith("gradient")}
+    if {name for arrays in by_rank for name in arrays} != names:
         return inf
-    summed = {"losses": np.sum([found["losses"] for found in by_rank], axis=0)}
+    summed = {"losses": np.sum([arrays["losses"] for arrays in by_rank], axis=0)}
     errors = []
-    for found in by_rank:
-        for name, value in {**found, **summed}.items():
+    for arrays in by_rank:
+        for name, value in {**arrays, **summed}.items():
             floor = max(_distance(one[name], expected[name]) for one in jittered)
             largest = float(np.abs(expected[name]).max())
             allowed = 8 * max(floor, 4 * problem.unit_roundoff * largest)
@@ -201,9 +247,9 @@ def worst_error(by_rank: Sequence[Arrays], problem: Problem, *, gradients: bool 
 def precision_error(by_rank: Sequence[Arrays], problem: Problem) -> float:
     """Return how far the parameters are from float32's on one device, in units of their norm."""
     exact = on_one_device(replace(problem, precision="fp32"))
-    found = {name: value for one in by_rank for name, value in one.items()}
+    trained = {name: value for one in by_rank for name, value in one.items()}
     names = [name for name in exact if name.startswith("parameter")]
-    off = sum(float(((found[name] - exact[name]) ** 2).sum()) for name in names)
+    off = sum(float(((trained[name] - exact[name]) ** 2).sum()) for name in names)
     return sqrt(off / sum(float((exact[name] ** 2).sum()) for name in names))
 
 

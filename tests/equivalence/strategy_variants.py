@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from problem import Problem
 
 from hpml_models.cases import registry
-from hpml_models.types import Case, Strategy
+from hpml_models.types import Case
+from hpml_models.variants import Strategy
 
 BLOCKS = 8  # what the longest chain of stages needs: two on each of four ranks
 
@@ -26,25 +27,6 @@ class StrategyVariant:
     @property
     def cuts_layers(self) -> bool:
         return self.strategy.stage_counts(2) != (1,)
-
-    @property
-    def keeps_tied_weights(self) -> bool:
-        return not self.cuts_layers and self.strategy.name != "tensor_parallel"
-
-    @property
-    def clips(self) -> bool:
-        """DeepSpeed's pipeline takes the norm of each stage by itself, so it is refused."""
-        return self.strategy.name != "deepspeed_pipeline"
-
-    @property
-    def has_float64(self) -> bool:
-        """DeepSpeed keeps a float32 copy of what it updates."""
-        return not self.strategy.name.startswith("deepspeed")
-
-    @property
-    def shows_gradients(self) -> bool:
-        """DeepSpeed lets them go when it steps; the momentum of the first step shows them."""
-        return not self.strategy.name.startswith("deepspeed")
 
 
 def strategy_variants() -> list[StrategyVariant]:
@@ -71,7 +53,7 @@ def problems(draw: Any, tested: StrategyVariant, world_size: int, dtype: str) ->
         batch = draw(st.integers(world_size * micro_batches, 25))
     blocks = BLOCKS if tested.cuts_layers else draw(st.integers(1, 3))
     widths = draw(st.lists(st.integers(1, 7), min_size=blocks + 1, max_size=blocks + 1))
-    tied = tested.keeps_tied_weights and blocks > 1 and draw(st.booleans())
+    tied = tested.strategy.keeps_tied_weights and blocks > 1 and draw(st.booleans())
     if tied:
         widths[-2] = widths[0]
     problem = Problem(
@@ -83,11 +65,12 @@ def problems(draw: Any, tested: StrategyVariant, world_size: int, dtype: str) ->
         seed=draw(st.integers(0, 2**31)),
         dtype=dtype,
         weight_decay=draw(st.sampled_from([0.0, 0.1])),
-        clip_norm=draw(st.sampled_from([None, 0.5])) if tested.clips else None,
+        clip_norm=draw(st.sampled_from([None, 0.5])) if tested.strategy.clips_whole_norm else None,
         micro_batches=micro_batches,
         stages=stages,
         variant=tested.variant,
         tied=tied,
+        skewed=draw(st.booleans()),
     )
     assert tested.strategy.why_not(problem.spec, case_of(problem, tested, world_size)) is None
     return problem

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from problem import Prepare, Problem, train, worst_error
 
-from hpml_models.worlds.local import World
+from hpml_models.worlds.world import World
 
 Worlds = Callable[[int], World]
 

@@ -9,8 +9,7 @@ import pytest
 from problem import Problem
 from strategy_variants import StrategyVariant, strategy_variants
 
-from hpml_models.strategies.ddp import DdpTrainer
-from hpml_models.worlds.local import World
+from hpml_models.worlds.world import World
 
 Worlds = Callable[[int], World]
 
@@ -25,8 +24,8 @@ def test_the_strategy_itself_is_believed(worlds: Worlds, tested: StrategyVariant
     several = 4 if tested.strategy.micro_batches > 1 else 1
     stages = 2 if tested.cuts_layers else 1
     problem = replace(PROBLEM, micro_batches=several, stages=stages, variant=tested.variant)
-    found = worlds(2).run(faults.prove, tested.strategy.prepare, tested.strategy.name, problem)
-    assert found == ["believed"] * 2
+    answers = worlds(2).run(faults.prove, tested.strategy.prepare, tested.strategy.name, problem)
+    assert answers == ["believed"] * 2
 
 
 @pytest.mark.parametrize(
@@ -34,7 +33,7 @@ def test_the_strategy_itself_is_believed(worlds: Worlds, tested: StrategyVariant
     [
         ("ddp", faults.Unreduced, 2, PROBLEM),
         ("zero1", faults.Unsharded, 2, PROBLEM),
-        ("fsdp", DdpTrainer, 2, PROBLEM),  # replicas, nothing sharded
+        ("fsdp", faults.Unwrapped, 2, PROBLEM),
         ("tensor_parallel", faults.Uncut, 2, PROBLEM),
         ("pipeline", faults.replicas_apart, 4, PIPELINE),
         ("pipeline", faults.fewer_micro_batches, 2, PIPELINE),
@@ -49,5 +48,5 @@ def test_a_sham_is_not_believed(
 
 @pytest.mark.parametrize(("ran", "asked"), [("zero1", 3), ("zero1", 2), ("zero2", 3)])
 def test_another_stage_of_deepspeed_is_not_believed(worlds: Worlds, ran: str, asked: int) -> None:
-    found = worlds(2).run(faults.prove_other_stage, asked, replace(PROBLEM, variant=ran))
-    assert all(answer.startswith("deepspeed_zero did not take effect") for answer in found)
+    answers = worlds(2).run(faults.prove_other_stage, asked, replace(PROBLEM, variant=ran))
+    assert all(answer.startswith("deepspeed_zero did not take effect") for answer in answers)

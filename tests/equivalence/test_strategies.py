@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from problem import on_one_device, precision_error, train, worst_error
 from strategy_variants import StrategyVariant, problems, strategy_variants
 
-from hpml_models.worlds.local import World
+from hpml_models.worlds.world import World
 
 Worlds = Callable[[int], World]
 
@@ -20,7 +20,7 @@ VARIANTS_AND_DTYPES = [
     pytest.param(tested, dtype, id=f"{tested.id}-{dtype}")
     for tested in strategy_variants()
     for dtype in ("float64", "float32")
-    if tested.has_float64 or dtype == "float32"
+    if tested.strategy.has_float64 or dtype == "float32"
 ]
 
 
@@ -33,7 +33,7 @@ def test_it_trains_the_model_of_one_device(
     """World sizes beyond 2: there, every order of summation is the same."""
     problem = data.draw(problems(tested, world_size, dtype))
     by_rank = worlds(world_size).run(train, tested.strategy.prepare, problem)
-    assert worst_error(by_rank, problem, gradients=tested.shows_gradients) <= 1
+    assert worst_error(by_rank, problem, gradients=tested.strategy.shows_gradients) <= 1
 
 
 @pytest.mark.parametrize("tested", strategy_variants(), ids=lambda tested: tested.id)

@@ -7,7 +7,8 @@ import time
 import torch
 import torch.distributed as dist
 
-from hpml_models.types import Incorrect, Rank
+from hpml_models.types import Rank
+from hpml_steps.incorrect import Incorrect
 
 
 def pid(_: Rank) -> int:

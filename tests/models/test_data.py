@@ -13,7 +13,6 @@ from torchvision.datasets import CIFAR10
 from hpml_models.cases import registry
 from hpml_models.data.cifar10 import SPEC
 from hpml_models.models import translation
-from hpml_models.networks import translation as networks
 from hpml_models.prepare import synthetic
 from hpml_models.prepare.loading import endless, make_loader, prepare_loading
 from hpml_models.types import Batch, ModelSpec
@@ -60,7 +59,7 @@ def test_either_layout_gives_normalised_images_and_their_labels(
 ) -> None:
     root = request.getfixturevalue(layout)
     assert len(SPEC.open(root, "train")) == train
-    for image, label in SPEC.open(root, "test"):
+    for image, label in SPEC.open(root, "validation"):
         assert image.shape == (3, 32, 32)
         assert image.dtype == torch.float32
         assert torch.allclose(image, torch.full_like(image, label * 20 / 255 * 2 - 1))
@@ -68,17 +67,18 @@ def test_either_layout_gives_normalised_images_and_their_labels(
 
 def test_the_real_samples_load(data_root: str) -> None:
     """Run on real data where ``--data-root`` gives it."""
-    inputs, targets = next(endless(make_loader("cifar10", data_root, "train", 64)))
-    assert inputs.shape == (64, 3, 32, 32)
-    assert inputs.abs().max() <= 1
-    assert inputs.std() > 0.1
-    assert len(set(targets.tolist())) > 3
+    batch = next(endless(make_loader("cifar10", data_root, "train", 64)))
+    images = batch.inputs["pixel_values"]
+    assert images.shape == (64, 3, 32, 32)
+    assert images.abs().max() <= 1
+    assert images.std() > 0.1
+    assert len(set(batch.targets["labels"].tolist())) > 3
 
 
 def test_loading_is_a_step(folders: Path) -> None:
     step = prepare_loading("cifar10", str(folders), 16)
     assert step.items_per_step == 16
-    assert step.effective["shape"] == [16, 3, 32, 32]
+    assert step.effective["pixel_values"]["shape"] == [16, 3, 32, 32]
     for _ in range(3):  # past the end of an epoch of one batch
         step.run()
 
@@ -105,13 +105,13 @@ def test_a_truncated_image_is_named(folders: Path) -> None:
     damaged = folders / "cifar10/test/cat/0.png"
     damaged.write_bytes(damaged.read_bytes()[:60])
     with pytest.raises(ValueError, match=r"cat/0\.png is no whole image.*expected 32x32"):
-        list(SPEC.open(folders, "test"))
+        list(SPEC.open(folders, "validation"))
 
 
 def test_an_image_of_another_size_is_named(folders: Path) -> None:
     Image.new("RGB", (64, 32)).save(folders / "cifar10/test/cat/0.png")
     with pytest.raises(ValueError, match=r"cat/0\.png has \(64, 32\) pixels: expected 32x32"):
-        list(SPEC.open(folders, "test"))
+        list(SPEC.open(folders, "validation"))
 
 
 def test_a_damaged_archive_is_named(archive: Path) -> None:
@@ -125,30 +125,32 @@ def test_too_few_samples_for_a_batch_are_counted(folders: Path) -> None:
         make_loader("cifar10", str(folders), "train", 21)
 
 
-def drawn(spec: ModelSpec) -> list[Batch]:
+def synthetic_batches(spec: ModelSpec) -> list[Batch]:
     return synthetic.batches(spec, "tiny", 8, 2)
 
 
 @pytest.mark.parametrize("spec", registry.models().values(), ids=lambda spec: spec.name)
 def test_synthetic_batches_are_seeded(spec: ModelSpec) -> None:
-    first, second = drawn(spec), drawn(spec)
-    assert len(first[0]) == len(first[0].targets) == 8
-    assert torch.equal(first[1].inputs, second[1].inputs)
-    assert not torch.equal(first[0].inputs, first[1].inputs)
+    first, second = synthetic_batches(spec), synthetic_batches(spec)
+    assert len(first[0]) == 8
+    for name, tensor in first[1].inputs.items():
+        assert torch.equal(tensor, second[1].inputs[name])
+        assert not torch.equal(tensor, first[0].inputs[name])
 
 
 def test_synthetic_batches_have_the_shapes_of_the_real_data(folders: Path) -> None:
     real = next(endless(make_loader("cifar10", str(folders), "train", 8)))
-    made = drawn(registry.models()["resnet18"])[0]
-    assert made.inputs.shape == real.inputs.shape
-    assert made.targets.shape == real.targets.shape
-    assert made.targets.max() < len(CLASSES)
+    made = synthetic_batches(registry.models()["resnet18"])[0]
+    for one, other in ((made.inputs, real.inputs), (made.targets, real.targets)):
+        assert {name: value.shape for name, value in one.items()} == {
+            name: value.shape for name, value in other.items()
+        }
+    assert made.targets["labels"].max() < len(CLASSES)
 
 
 def test_a_translation_is_shown_what_comes_before_what_it_is_to_give() -> None:
-    batch = drawn(registry.models()["translation"])[0]
-    length = batch.targets.shape[1]
-    shown = batch.inputs[:, length:]
-    assert torch.equal(shown[:, 1:], batch.targets[:, :-1])
-    assert (batch.targets == translation.PAD).any()
-    assert translation.loss_count(batch.targets) == int((batch.targets != networks.PAD).sum())
+    batch = synthetic_batches(registry.models()["translation"])[0]
+    labels = batch.targets["labels"]
+    assert torch.equal(batch.inputs["decoder_input_ids"][:, 1:], labels[:, :-1])
+    assert (labels == translation.PAD).any()
+    assert translation.loss_count(batch.targets) == int((labels != translation.PAD).sum())

@@ -26,8 +26,8 @@ from hpml_models.worlds.launcher import (
     follow,
     launched_rank,
 )
-from hpml_models.worlds.local import RankError
 from hpml_models.worlds.placed import PlacedWorld, RankHosts
+from hpml_models.worlds.world import RankError
 
 FOLLOWER = Path(__file__).parent / "fake_ranks.py"
 WHOLE = environment(1, 2, 29500)

@@ -15,16 +15,17 @@ from hpml_gate.measure.block import time_block
 from hpml_models.cases import matrix, registry
 from hpml_models.cases.matrix import Setting, spec_of, why_not
 from hpml_models.inference.accuracy import check_outputs
+from hpml_models.networks.losses import sample_count
 from hpml_models.precision import PRECISIONS, check_output_dtype
 from hpml_models.prepare.build import build_module
 from hpml_models.prepare.step import prepare_step, prove_training
 from hpml_models.quantization.static_int8 import StaticInt8
 from hpml_models.runtimes.torchscript import TorchScript
 from hpml_models.scaling.table import Row
-from hpml_models.strategies.ddp import Ddp
+from hpml_models.strategies.single import SingleTrainer
 from hpml_models.training import deepspeed_setup
-from hpml_models.training.trainer import EagerTrainer
-from hpml_models.types import Batch, Case, Incorrect, MicroBatch, ModelBytes, ModelSpec, Rank, Task
+from hpml_models.types import Batch, Case, ModelBytes, ModelSpec, Rank, Recipe, Split, Task
+from hpml_steps.incorrect import Incorrect
 
 SETTING = Setting(device="cpu", preset="tiny")
 TRAINING = [  # in bf16 the smallest model stands for all: autocast is one line for each strategy
@@ -81,9 +82,9 @@ def check_theory(case: Case, effective: Mapping[str, Any]) -> None:
         assert fewest * (1 - padding) <= mean(sent) <= ideal * (1 + padding)
 
 
-def facts_of(**wanted: Any) -> dict[str, Any]:
-    wanted = {"model": "resnet18", **wanted}
-    (case,) = (c for c in RUNNABLE if all(getattr(c, k) == v for k, v in wanted.items()))
+def facts_of(**axes: Any) -> dict[str, Any]:
+    axes = {"model": "resnet18", **axes}
+    (case,) = (c for c in RUNNABLE if all(getattr(c, k) == v for k, v in axes.items()))
     step = prepare_step(case)
     step.close()
     return dict(step.effective)
@@ -117,14 +118,28 @@ def test_a_scripted_int8_graph_computes_in_int8() -> None:
     assert facts["quantized_nodes"] >= sum(facts["layers"].values())
 
 
+class NamedLinear(nn.Linear):
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return super().forward(features)
+
+
+def a_batch(batch: int = 4, _: object = None) -> Batch:
+    return Batch(
+        inputs={"features": torch.randn(batch, 3)}, targets={"values": torch.randn(batch, 2)}
+    )
+
+
 LINEAR = ModelSpec(
     name="linear",
     data=None,
     presets={},
-    build=lambda: nn.Linear(3, 2),
-    make_batch=lambda batch, generator: Batch(torch.randn(batch, 3), torch.randn(batch, 2)),  # noqa: ARG005
-    loss=nn.functional.mse_loss,
-    optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+    build=lambda: NamedLinear(3, 2),
+    make_batch=a_batch,
+    recipe=Recipe(
+        optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+        loss=lambda outputs, targets: nn.functional.mse_loss(outputs, targets["values"]),
+        loss_count=sample_count,
+    ),
 )
 
 
@@ -134,26 +149,24 @@ def linear_task(precision: str, rank: Rank) -> Task:
         spec=LINEAR,
         precision=PRECISIONS[precision],
         rank=rank,
-        example=torch.randn(1, 3),
+        example=a_batch().inputs,
+        strategy="ddp",
     )
 
 
-def a_batch() -> Batch:
-    return Batch(torch.randn(4, 3), torch.randn(4, 2))
-
-
-class Uncast(EagerTrainer):
+class Uncast(SingleTrainer):
     """A planted fault: the step runs outside autocast."""
 
-    def step(self, micro_batches: list[MicroBatch]) -> torch.Tensor:
+    def step(self, split: Split) -> torch.Tensor:
         self.task = replace(self.task, precision=PRECISIONS["fp32"])
-        return super().step(micro_batches)
+        return super().step(split)
 
 
 def test_a_training_step_outside_autocast_is_found_out() -> None:
     task = linear_task("bf16", Rank(index=0, world_size=1, device="cpu", kept={}))
-    splits = [EagerTrainer(task, task.module).split(a_batch())]
-    proof, sent = prove_training(task, EagerTrainer(task, task.module), splits)
+    trainer = SingleTrainer(task, task.module)
+    splits = [trainer.split(a_batch())]
+    proof, sent = prove_training(task, trainer, splits)
     assert proof["output_dtype"] == "bfloat16"
     assert not sent
     with pytest.raises(Incorrect, match="bf16 did not take effect"):
@@ -161,21 +174,21 @@ def test_a_training_step_outside_autocast_is_found_out() -> None:
 
 
 @pytest.mark.parametrize("spec", registry.models().values(), ids=lambda spec: spec.name)
-def test_a_model_says_how_many_links_it_has(spec: ModelSpec) -> None:
+def test_a_model_says_how_many_layers_it_has(spec: ModelSpec) -> None:
     options = spec.presets["tiny"].options
     assert spec.pipeline_layers is not None
     assert spec.pipeline_layer_count is not None
     assert len(spec.pipeline_layers(spec.build(**options))) == spec.pipeline_layer_count(**options)
 
 
-def test_more_stages_than_links_is_a_reason() -> None:
+def test_more_stages_than_layers_is_a_reason() -> None:
     (case,) = (
         case
         for case in matrix.cases("train", SETTING)
         if (case.model, case.variant, case.stages) == ("translation", "interleaved", 4)
         and case.precision == "fp32"
     )
-    reason = "a chain of 7 links cannot be cut into 8 stages"
+    reason = "7 layers cannot be cut into 8 stages"
     assert why_not(case) == f"unsupported: {reason}"
 
 
@@ -238,7 +251,7 @@ def prove_unreduced(rank: Rank) -> str:
     trainer = Unreduced(task)
     trainer.step(trainer.split(a_batch()))
     try:
-        Ddp().proof(trainer, rank, {})
+        trainer.proof({})
     except Incorrect as error:
         return str(error)
     return "believed"
@@ -258,6 +271,16 @@ def test_what_cannot_run_has_a_reason(case: Case) -> None:
         assert reason.startswith("unsupported: static_int8")
     else:
         assert reason is None
+
+
+def test_a_strategy_that_cannot_clip_as_the_recipe_does_says_so() -> None:
+    case = next(case for case in TRAINING if case.strategy == "deepspeed_pipeline")
+    spec = spec_of(case)
+    clipped = replace(spec, recipe=replace(spec.recipe, clip_norm=1.0))
+    for strategy in registry.strategies().values():
+        same = replace(case, strategy=strategy.name, variant=strategy.variants[0])
+        before, reason = strategy.why_not(spec, same), strategy.why_not(clipped, same)
+        assert (reason == before) == (strategy.clips_whole_norm or before is not None)
 
 
 def test_a_gpu_that_is_not_there_is_a_reason() -> None:

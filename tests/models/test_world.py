@@ -13,8 +13,9 @@ from typing import Any
 import jobs
 import pytest
 
-from hpml_models.types import Incorrect
-from hpml_models.worlds.local import RankError, World
+from hpml_models.worlds.local import LocalWorld
+from hpml_models.worlds.world import RankError, World
+from hpml_steps.incorrect import Incorrect
 
 Worlds = Callable[[int], World]
 
@@ -70,7 +71,7 @@ def test_a_rank_that_fails_fails_the_job_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, job: Callable[..., Any], says: str
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    world = World(3, timeout_s=2)
+    world = LocalWorld(3, timeout_s=2)
     pids = world.run(jobs.pid)
     assert meeting_places()
     with pytest.raises(RankError, match=says):
@@ -88,7 +89,7 @@ def test_an_answer_that_cannot_be_sent_is_said(worlds: Worlds) -> None:
 
 
 def test_a_world_that_is_left_ends_its_ranks() -> None:
-    with World(2) as world:
+    with LocalWorld(2) as world:
         pids = world.run(jobs.pid)
     assert wait_until_gone(pids) == []
 
@@ -102,9 +103,10 @@ def short_folder() -> Iterator[str]:
 
 LEAVES_WITHOUT_CLOSING = """
 import sys
-from hpml_models.worlds.local import World
+from hpml_models.worlds.local import LocalWorld
+from hpml_models.worlds.world import World
 if __name__ == "__main__":
-    world = World(2)
+    world = LocalWorld(2)
     sys.exit(3)
 """
 
@@ -124,9 +126,10 @@ import sys
 import time
 sys.path[:0] = {path!r}
 import jobs
-from hpml_models.worlds.local import World
+from hpml_models.worlds.local import LocalWorld
+from hpml_models.worlds.world import World
 if __name__ == "__main__":
-    world = World(2)
+    world = LocalWorld(2)
     print(*world.run(jobs.pid), flush=True)
     if {busy}:
         world.run(jobs.hang_on, 1)
@@ -160,7 +163,7 @@ def test_ranks_leave_when_their_controller_is_ended(
 
 def test_what_a_rank_raised_is_the_cause() -> None:
     """A wrong result on a rank is a wrong result of the case, not a broken world."""
-    world = World(2)
+    world = LocalWorld(2)
     with pytest.raises(RankError) as caught:
         world.run(jobs.raise_incorrect)
     assert isinstance(caught.value.__cause__, Incorrect)

@@ -1,56 +1,23 @@
-"""Prepared steps: what :mod:`hpml_models.prepare.step` hands to whoever times it.
+"""A prepared step whose ranks are processes of a world.
 
 A timer is given by the caller; ``timer(run, clock, iterations)`` times one block, and is sent to
-the ranks by name where the step lives in a world.
+the ranks by name.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from hpml_models.instruments.clocks import Clock
-from hpml_models.instruments.memory import Metric, metrics_of, peak_memory_bytes
-from hpml_models.instruments.utilisation import utilisation
+from hpml_models.instruments.memory import metrics_of, peak_memory_bytes
 from hpml_models.types import Rank
-from hpml_models.worlds.local import World
-from hpml_models.worlds.placed import PlacedWorld
-
-Timer = Callable[[Callable[[], object], Clock | None, int], Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LocalStep:
-    """A step in this process."""
-
-    run: Callable[[], object]
-    clock: Clock | None
-    items_per_step: int
-    effective: Mapping[str, Any]
-    rank: Rank
-
-    @property
-    def metrics(self) -> Mapping[str, Metric]:
-        """What has been reached by now beside the time."""
-        return metrics_of(peak_memory_bytes(self.rank))
-
-    def observe(self) -> Mapping[str, Any]:
-        """Take some more steps and return how busy they keep the device."""
-        return {"utilisation": utilisation(self.rank, self.run)}
-
-    def measure(self, timer: Timer, iterations: int) -> Sequence[Any]:
-        """Time one block here."""
-        return [timer(self.run, self.clock, iterations)]
-
-    def close(self) -> None:
-        """Nothing is held that the process would not give back."""
+from hpml_models.worlds.world import World
+from hpml_steps.local_step import LocalStep, Timer
+from hpml_steps.metric import Metric
 
 
 class WorldStep:
     """A step that every rank of a world does together; ``prepare`` makes each rank's part."""
 
-    def __init__(
-        self, world: World | PlacedWorld, prepare: Callable[..., LocalStep], *args: Any
-    ) -> None:
+    def __init__(self, world: World, prepare: Callable[..., LocalStep], *args: Any) -> None:
         """Prepare the step on all ranks; the world is this step's from now on."""
         self._world = world
         try:
@@ -64,7 +31,7 @@ class WorldStep:
     @property
     def metrics(self) -> Mapping[str, Metric]:
         """What all ranks together have reached by now beside the time."""
-        return metrics_of(sum(self._world.run(peak_memory_bytes)))
+        return metrics_of(sum(self._world.run(_peak_on_rank)))
 
     def observe(self) -> Mapping[str, Any]:
         """Take some more steps and return how busy they keep the devices."""
@@ -99,6 +66,10 @@ def _prepare_on_rank(
 def _measure_on_rank(rank: Rank, timer: Timer, iterations: int) -> Any:
     step: LocalStep = rank.kept["step"]
     return timer(step.run, step.clock, iterations)
+
+
+def _peak_on_rank(rank: Rank) -> int:
+    return peak_memory_bytes(rank.device)
 
 
 def _observe_on_rank(rank: Rank) -> Mapping[str, Any]:
