@@ -1,4 +1,4 @@
-"""``gate.json``: a run's verdicts and what they rest on, for programs (see docs/gate/reference.md)."""
+"""``gate.json``: a run's verdicts and what they rest on, for programs: see docs/gate."""
 
 from collections.abc import Mapping
 from dataclasses import asdict

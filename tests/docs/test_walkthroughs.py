@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from scripted import RunSuite
 
 from hpml_kernels.call import bind, check_result
 
 if TYPE_CHECKING:
-    from scripted import RunSuite
-
     from hpml_kernels.types import Kernel
 
 ROOT = Path(__file__).parents[2]
