@@ -26,4 +26,5 @@ def test_a_hook_is_the_version_that_tox_runs(name: str, version: str) -> None:
 )
 def test_the_lowest_version_that_is_admitted_is_tested(requirement: str) -> None:
     name, lowest = re.match(r"([\w-]+)(?:\[\w+\])?>=([\d.]+)", requirement).groups()  # type: ignore[union-attr]
-    assert f"{LOWEST.get(name, 'no line in constraints-lowest.txt')}.".startswith(f"{lowest}.")
+    assert name in LOWEST, f"add {name}=={lowest} to constraints-lowest.txt, and install it once"
+    assert f"{LOWEST[name]}.".startswith(f"{lowest}.")
