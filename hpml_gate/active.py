@@ -12,12 +12,19 @@ from hpml_gate.output.terminal import summarize
 from hpml_gate.output.test_reports import Held, hold_or_send, send
 from hpml_gate.run.confirm import confirm_suspects
 from hpml_gate.run.listing import uses_bench
-from hpml_gate.run.missing import MissingItem, find_missing, find_missing_of_base, missing_message
+from hpml_gate.run.missing import (
+    GONE,
+    MissingItem,
+    find_missing,
+    find_missing_of_base,
+    missing_message,
+    why_uncollected,
+)
 from hpml_gate.run.progress import Progress
 from hpml_gate.run.repository import BaseError
 from hpml_gate.run.session import GateSession
 from hpml_gate.run.settings import Settings
-from hpml_gate.run.stash import DESELECTED, GATE, PROGRESS
+from hpml_gate.run.stash import DESELECTED, GATE, PROGRESS, UNCOLLECTED
 
 OUTPUTS = pytest.StashKey[Outputs]()
 HELD = pytest.StashKey[Held]()
@@ -71,11 +78,13 @@ def _missing(gate: GateSession, known: Collection[str], *, measures: bool) -> di
         gate.baselines.check_writable()
     if not gate.settings.baselines.is_dir():
         return {}
-    gate.missing = find_missing(gate.config, gate.baselines.by_case.values(), known)
+    uncollected = gate.config.stash[UNCOLLECTED]
+    missing = find_missing(gate.config, gate.baselines.by_case.values(), known)
+    gate.missing = [one for one in missing if not why_uncollected(one.test, uncollected)]
     if not gate.judges:
         return {}
-    why = "no test measures it any more"
-    return {one.test: missing_message(one, why) for one in gate.missing}
+    why = {one.test: why_uncollected(one.test, uncollected) or GONE for one in missing}
+    return {one.test: missing_message(one, why[one.test]) for one in missing}
 
 
 def run_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
@@ -98,13 +107,31 @@ def end_of_tests(config: pytest.Config, *, is_complete: bool) -> None:
         gate.leave_unconfirmed()
         for item, reports in held.values():
             send(gate, item, reports)
+        _fail_unfailed(config, gate)
         gate.bases.close()
+
+
+def _fail_unfailed(config: pytest.Config, gate: GateSession) -> None:
+    """Report once more what got slower in a test whose reports nobody held back."""
+    for test, measured in gate.cases.items():
+        slower = [one for one in measured.verdicts if one.status == "slower"]
+        if slower and test not in gate.failed:
+            gate.failed.add(test)
+            report = pytest.TestReport(
+                nodeid=test,
+                location=(test.partition("::")[0], None, test.partition("::")[2]),
+                keywords={},
+                outcome="failed",
+                longrepr="\n".join(f"slower: {one.case_id} takes {one}" for one in slower),
+                when="call",
+            )
+            config.hook.pytest_runtest_logreport(report=report)
 
 
 def take_report(item: pytest.Item, report: pytest.TestReport) -> None:
     """Keep failures out of the baselines; a test that did not measure what it did is missing."""
     gate = item.config.stash[GATE]
-    if uses_bench(item) and (why := _why_not_measured(item, report, gate)):
+    if why := _why_not_measured(item, report, gate):
         _fail_if_missing(item, report, gate, why)
     if report.failed:
         gate.failed.add(item.nodeid)
@@ -130,11 +157,13 @@ def _fail_if_missing(
             "to gate_retired in the ini file"
         )
     for baseline in gate.baselines_of(item.nodeid):
-        if gate.settings.mode == "record":
-            gate.missing.append(baseline)
-        else:
+        if gate.settings.mode != "record":
             report.outcome = "failed"
             report.longrepr = missing_message(baseline, why)
+        elif report.passed:  # it ran, and measures nothing any more
+            gate.missing.append(baseline)
+        else:
+            gate.notes.append(f"the baseline of {baseline.case_id} is kept: {why}")
 
 
 def finish(session: pytest.Session) -> None:
@@ -142,7 +171,7 @@ def finish(session: pytest.Session) -> None:
     gate = session.config.stash[GATE]
     outputs = session.config.stash[OUTPUTS] = write(gate)
     nothing_judged = not any(one.was_judged for one in gate.verdicts)
-    if gate.settings.mode in {"judge", "paired"} and nothing_judged:
+    if gate.settings.mode in {"judge", "paired"} and nothing_judged and not gate.is_first:
         outputs.problems.append(
             f"--gate {gate.settings.mode}, but {NOTHING_JUDGED[gate.settings.mode]}"
         )

@@ -13,7 +13,7 @@ import pytest
 from hpml_gate import hookspec
 from hpml_gate.run.listing import uses_bench
 from hpml_gate.run.settings import add_options, mode_of
-from hpml_gate.run.stash import DESELECTED, GATE
+from hpml_gate.run.stash import DESELECTED, GATE, UNCOLLECTED
 
 if TYPE_CHECKING:
     from hpml_gate.bench import Bench
@@ -37,6 +37,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "gate(margin='5%'): how much slower is a regression of this test"
     )
     config.stash[DESELECTED] = set()
+    config.stash[UNCOLLECTED] = {}
+    config.pluginmanager.register(Collecting(config), "hpml_gate_collecting")
 
 
 @pytest.fixture
@@ -45,6 +47,22 @@ def bench(request: pytest.FixtureRequest) -> "Bench":
     from hpml_gate import active
 
     return active.bench_of(request)
+
+
+class Collecting:
+    """Remembers which files could not be collected: their tests are not known to be gone."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        """Keep it with the configuration; a report of collecting does not say whose it is."""
+        self._uncollected = config.stash[UNCOLLECTED]
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note a file that could not be imported, or was skipped."""
+        if report.failed:
+            self._uncollected[report.nodeid] = "its file could not be collected"
+        elif report.skipped:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+            self._uncollected[report.nodeid] = f"its module was skipped ({reason})"
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:

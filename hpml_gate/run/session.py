@@ -147,6 +147,12 @@ class GateSession:
         """Whether the base is known to have no test of this name, not only to fail with it."""
         return not self.base_problem and node_id not in self.base_tests
 
+    @property
+    def is_first(self) -> bool:
+        """Whether all that ran in pairs is new since the base: there is nothing to compare yet."""
+        times = [one.verdict.status for one in self.cases.values() if one.verdicts]
+        return self.is_paired and bool(times) and set(times) == {"new"}
+
     def leave_unconfirmed(self) -> None:
         """End a run in which some suspects were not confirmed: they are neither pass nor fail."""
         for one in self.suspects:

@@ -11,3 +11,4 @@ if TYPE_CHECKING:
 GATE: pytest.StashKey["GateSession"] = pytest.StashKey()  # only where something is gated
 PROGRESS: pytest.StashKey["Progress"] = pytest.StashKey()
 DESELECTED = pytest.StashKey[set[str]]()
+UNCOLLECTED = pytest.StashKey[dict[str, str]]()  # why, by the node id of a file or folder

@@ -131,18 +131,46 @@ def test_a_renamed_test_is_missing_until_it_is_retired(run_suite: RunSuite) -> N
 
 
 @pytest.mark.parametrize(
-    ("how", "says"), [("SKIP", "was skipped (Skipped: not today)"), ("RETURN", "without measuring")]
+    ("how", "says", "recording"),
+    [
+        ("SKIP", "was skipped (Skipped: not today)", "is kept: its test was skipped"),
+        ("RETURN", "without measuring", "retired"),
+    ],
 )
 def test_a_test_that_no_longer_measures_is_missing(
-    run_suite: RunSuite, how: str, says: str
+    run_suite: RunSuite, how: str, says: str, recording: str
 ) -> None:
+    """What is skipped today may run tomorrow, so only what ran without measuring is retired."""
     run_suite()
     run = run_suite(**{how: "one"})
     assert run.status == 1
     assert list(run.failures) == ["test_step[one]"]
     assert says in run.failures["test_step[one]"]
-    assert "retired" in run_suite("--gate=record", **{how: "one"}).output
-    assert run_suite(**{how: "one"}).status == 0
+    assert recording in run_suite("--gate=record", **{how: "one"}).output
+
+
+def test_a_test_that_got_its_fixture_late_fails_like_any_other(run_suite: RunSuite) -> None:
+    """Pytest does not know of it when it collects, and reports it before it is judged."""
+    suite = run_suite("--collect-only").folder / "test_suite.py"
+    late = "def test_step(request, name):\n    bench = request.getfixturevalue('bench')"
+    suite.write_text(suite.read_text().replace("def test_step(bench, name):", late))
+    assert run_suite("--gate=record").status == 0
+    run = run_suite("--gate=judge", TWO_MS="130")
+    assert run.status == 1, run.output
+    assert list(run.failures) == ["test_step[two]"]
+    assert "takes 1.300" in run.failures["test_step[two]"]
+
+
+def test_a_module_that_is_skipped_retires_nothing(run_suite: RunSuite) -> None:
+    suite = run_suite("--gate=record").folder / "test_suite.py"
+    (suite.parent / "test_other.py").write_text(suite.read_text())
+    skipping = "import pytest; pytest.skip('no GPU', allow_module_level=True)\n"
+    suite.write_text(skipping + suite.read_text())
+    recording = run_suite("--gate=record")
+    assert len(recording.sessions) == 2
+    assert "retired" not in recording.output
+    judging = run_suite("--gate=judge", "test_suite.py")
+    assert "its module was skipped" in judging.failures["test_step[one]"]
 
 
 @pytest.mark.parametrize("selection", [("-k", "one"), ("test_suite.py::test_step[one]",)])
