@@ -12,13 +12,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numba import get_num_threads, prange
+from numba import prange
 from numba.core import types
 from numba.extending import overload, register_jitable
 
-from hpml_kernels.cpu import bind_numba, in_numba, in_parallel, interpreted, jit, last_cache_bytes
+from hpml_kernels.cpu import in_numba, in_parallel, interpreted, jit, last_cache_bytes
 from hpml_kernels.simd.vectors import BYTES, load, splat, store, stream, total
-from hpml_kernels.thread_chunks import chunk_bounds
+from hpml_kernels.thread_chunks import bind_chunks, chunk_bounds, count_nothing, count_work
 from hpml_kernels.types import Array, Bound, Variant
 
 Operation = Callable[..., Any]
@@ -37,8 +37,10 @@ def elementwise(operation: Operation, *, updates: bool = False) -> Mapping[str, 
     serial, parallel = (_loop(operation, parallel=one) for one in (False, True))
     return {
         "python": interpreted(_interpreted(operation, updates=updates)),
-        "numba": replace(in_numba(serial), bind=_binder(serial, updates=updates)),
-        "numba_parallel": replace(in_parallel(parallel), bind=_binder(parallel, updates=updates)),
+        "numba": replace(in_numba(serial), bind=_binder(serial, parallel=False, updates=updates)),
+        "numba_parallel": replace(
+            in_parallel(parallel), bind=_binder(parallel, parallel=True, updates=updates)
+        ),
     }
 
 
@@ -51,12 +53,12 @@ def _interpreted(operation: Operation, *, updates: bool) -> Callable[..., None]:
     return loop
 
 
-def _binder(function: Any, *, updates: bool) -> Callable[..., Bound]:
+def _binder(function: Any, *, parallel: bool, updates: bool) -> Callable[..., Bound]:
     def bind(*arguments: Any) -> Bound:
         sources, out = _split(arguments, updates=updates)
         past_caches = not updates and _is_beyond_caches(arguments)
         sources = tuple(one if isinstance(one, np.ndarray) else np.float32(one) for one in sources)
-        bound = bind_numba(function, sources, past_caches, get_num_threads(), out)
+        bound = bind_chunks(function, sources, past_caches, out, units=out.size, parallel=parallel)
         return replace(bound, effective=lambda: {**bound.effective(), "past_caches": past_caches})
 
     return bind
@@ -73,10 +75,12 @@ def _is_beyond_caches(arguments: tuple[Any, ...]) -> bool:
 
 
 def _loop(operation: Operation, *, parallel: bool) -> Any:
-    def loop(sources: Any, past_caches: bool, threads: int, out: Array) -> None:  # noqa: FBT001
-        parts = threads if parallel else 1
-        for part in prange(parts):
-            first, last = chunk_bounds(np.uintp(out.size), parts, part)
+    count = count_work if parallel else count_nothing
+
+    def loop(sources: Any, past_caches: bool, tally: Array, out: Array) -> None:  # noqa: FBT001
+        for chunk in prange(tally.shape[0]):
+            first, last = chunk_bounds(np.uintp(out.size), tally.shape[0], chunk)
+            count(tally, last - first)
             begin = end = last  # of what is done by vectors
             if _is_contiguous(sources) and _is_contiguous((out,)):
                 begin = first_aligned(out, first, last)
@@ -104,15 +108,15 @@ def summing(operation: Operation) -> Mapping[str, Variant]:
     """
     serial, parallel = (_sum(operation, parallel=one) for one in (False, True))
 
-    def binder(function: Any) -> Callable[..., Bound]:
-        return lambda *arguments: bind_numba(
-            function, arguments[:-1], get_num_threads(), arguments[-1]
+    def binder(function: Any, *, parallel: bool) -> Callable[..., Bound]:
+        return lambda *arguments: bind_chunks(
+            function, arguments[:-1], arguments[-1], units=arguments[0].size, parallel=parallel
         )
 
     return {
         "python": interpreted(_interpreted_sum(operation)),
-        "numba": replace(in_numba(serial), bind=binder(serial)),
-        "numba_parallel": replace(in_parallel(parallel), bind=binder(parallel)),
+        "numba": replace(in_numba(serial), bind=binder(serial, parallel=False)),
+        "numba_parallel": replace(in_parallel(parallel), bind=binder(parallel, parallel=True)),
     }
 
 
@@ -125,11 +129,13 @@ def _interpreted_sum(operation: Operation) -> Callable[..., None]:
 
 
 def _sum(operation: Operation, *, parallel: bool) -> Any:
-    def add_up(sources: Any, threads: int, out: Array) -> None:
-        parts = threads if parallel else 1
-        sums = np.zeros(parts)
-        for part in prange(parts):
-            first, last = chunk_bounds(np.uintp(sources[0].size), parts, part)
+    count = count_work if parallel else count_nothing
+
+    def add_up(sources: Any, tally: Array, out: Array) -> None:
+        sums = np.zeros(tally.shape[0])
+        for chunk in prange(tally.shape[0]):
+            first, last = chunk_bounds(np.uintp(sources[0].size), tally.shape[0], chunk)
+            count(tally, last - first)
             done = (last - first) // STEP * STEP if _is_contiguous(sources) else NOTHING
             # Memory is read faster in four places at once than in one or in eight.
             side = LANES * np.uintp(len(sources))
@@ -147,7 +153,7 @@ def _sum(operation: Operation, *, parallel: bool) -> Any:
             end = first + done
             for i in range(end, last):
                 whole += np.float64(operation(*_numbers(sources, i)))
-            sums[part] = whole
+            sums[chunk] = whole
         out[0] = sums.sum()
 
     return jit(parallel=parallel, error_model="numpy")(add_up)

@@ -11,7 +11,7 @@ from hpml_kernels.cpu import in_numba, interpreted, jit
 from hpml_kernels.cuda import by_element, cuda
 from hpml_kernels.peers import on_cupy, on_numexpr, on_numpy, on_torch
 from hpml_kernels.simd.transcendental import exponential
-from hpml_kernels.thread_chunks import chunk_bounds, in_chunks
+from hpml_kernels.thread_chunks import chunk_bounds, count_work, in_chunks
 from hpml_kernels.types import Array, Inputs, Kernel, Tolerance, Work
 
 SQRT_2_PI = math.sqrt(2 * math.pi)
@@ -61,11 +61,12 @@ def gaussian_serial(x: Array, mean: float, deviation: float, out: Array) -> None
 
 
 @jit(parallel=True)
-def gaussian_parallel(x: Array, mean: float, deviation: float, threads: int, out: Array) -> None:
+def gaussian_parallel(x: Array, mean: float, deviation: float, tally: Array, out: Array) -> None:
     """Compute on all cores."""
-    for part in prange(threads):
-        first, last = chunk_bounds(np.uintp(out.size), threads, part)
+    for chunk in prange(tally.shape[0]):
+        first, last = chunk_bounds(np.uintp(out.size), tally.shape[0], chunk)
         gaussian_serial(x[first:last], mean, deviation, out[first:last])
+        count_work(tally, last - first)
 
 
 @cuda.jit

@@ -7,13 +7,13 @@ wait for each other. Bytes that share a 64-bit word count in tables of their own
 from dataclasses import replace
 
 import numpy as np
-from numba import get_num_threads, prange
+from numba import prange
 
 from hpml_kernels.checks import check_array
 from hpml_kernels.cpu import bind_numba, in_numba, in_parallel, interpreted, jit
 from hpml_kernels.cuda import bind_cuda, blocks_for, cuda, on_cuda, to_device
 from hpml_kernels.peers import on_cupy, on_numpy, on_torch
-from hpml_kernels.thread_chunks import chunk_bounds
+from hpml_kernels.thread_chunks import bind_chunks, chunk_bounds, count_work
 from hpml_kernels.types import Array, Bound, DeviceCode, Inputs, Kernel, Tolerance, Work
 
 BINS = 256
@@ -63,12 +63,14 @@ def histogram_serial(words: Array, rest: Array, out: Array) -> None:
 
 
 @jit(parallel=True)
-def histogram_parallel(words: Array, rest: Array, threads: int, out: Array) -> None:
+def histogram_parallel(words: Array, rest: Array, tally: Array, out: Array) -> None:
     """Count on all cores, each in tables of its own."""
+    threads = tally.shape[0]
     tables = np.zeros((threads, WORD_BYTES, BINS), np.int64)
-    for part in prange(threads):
-        first, last = chunk_bounds(np.uintp(words.size), threads, part)
-        count_words(words[first:last], tables[part])
+    for chunk in prange(threads):
+        first, last = chunk_bounds(np.uintp(words.size), threads, chunk)
+        count_words(words[first:last], tables[chunk])
+        count_work(tally, last - first)
     out[:] = tables.sum(axis=0).sum(axis=0)
     for value in rest:
         out[value] += 1
@@ -87,7 +89,8 @@ def bind_serial(values: Array, out: Array) -> Bound:
 
 def bind_parallel(values: Array, out: Array) -> Bound:
     """Bind the parallel function to words."""
-    return bind_numba(histogram_parallel, *split(values), get_num_threads(), out)
+    words, rest = split(values)
+    return bind_chunks(histogram_parallel, words, rest, out, units=words.size)
 
 
 @cuda.jit

@@ -17,7 +17,7 @@ from hpml_kernels.checks import check_pair
 from hpml_kernels.cpu import in_numba, interpreted, jit
 from hpml_kernels.cuda import by_element, cuda
 from hpml_kernels.peers import on_cupy, on_numpy, on_torch
-from hpml_kernels.thread_chunks import chunk_bounds, in_chunks
+from hpml_kernels.thread_chunks import chunk_bounds, count_work, in_chunks
 from hpml_kernels.types import Array, Inputs, Kernel, Tolerance, Work
 
 BLOCK = 1024  # elements, a few KiB: the slow path finds them in the first-level cache
@@ -79,11 +79,12 @@ def hypot_serial(x: Array, y: Array, out: Array) -> None:
 
 
 @jit(parallel=True)
-def hypot_parallel(x: Array, y: Array, threads: int, out: Array) -> None:
+def hypot_parallel(x: Array, y: Array, tally: Array, out: Array) -> None:
     """Compute on all cores."""
-    for part in prange(threads):
-        first, last = chunk_bounds(np.uintp(out.size), threads, part)
+    for chunk in prange(tally.shape[0]):
+        first, last = chunk_bounds(np.uintp(out.size), tally.shape[0], chunk)
         hypot_serial(x[first:last], y[first:last], out[first:last])
+        count_work(tally, last - first)
 
 
 @cuda.jit

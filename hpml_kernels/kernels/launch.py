@@ -1,13 +1,13 @@
 """What it costs to call a kernel that does next to nothing: it writes one number."""
 
 import numpy as np
-from numba import prange
+from numba import get_num_threads, prange
 
 from hpml_kernels.checks import check_count
 from hpml_kernels.cpu import in_numba, interpreted, jit, scalar_out
 from hpml_kernels.cuda import by_element, cuda
 from hpml_kernels.peers import on_cupy, on_numpy, on_torch
-from hpml_kernels.thread_chunks import in_chunks
+from hpml_kernels.thread_chunks import count_work, in_chunks
 from hpml_kernels.types import Array, Inputs, Kernel, Tolerance, Work
 
 
@@ -22,11 +22,12 @@ def write(number: int, out: Array) -> None:
 
 
 @jit(parallel=True)
-def write_parallel(number: int, threads: int, out: Array) -> None:
+def write_parallel(number: int, tally: Array, out: Array) -> None:
     """Start all threads; the first writes."""
-    for part in prange(threads):
-        if part == 0:
+    for chunk in prange(tally.shape[0]):
+        if chunk == 0:
             out[0] = number
+        count_work(tally, 1)
 
 
 @cuda.jit
@@ -52,7 +53,7 @@ KERNEL = Kernel(
         **on_torch(lambda _torch, number, out: out.fill_(number)),
         **on_cupy(lambda _cupy, number, out: out.fill(number)),
         "numba": in_numba(jit()(write)),
-        "numba_parallel": in_chunks(write_parallel),
+        "numba_parallel": in_chunks(write_parallel, lambda *_: get_num_threads()),
         "cuda": by_element(write_cuda),
     },
 )

@@ -16,11 +16,12 @@ import numpy as np
 from numba import get_num_threads, get_thread_id, prange
 
 from hpml_kernels.checks import check_array
-from hpml_kernels.cpu import aligned, bind_numba, in_parallel, interpreted, jit
+from hpml_kernels.cpu import aligned, in_parallel, interpreted, jit
 from hpml_kernels.cuda import THREADS, bind_cuda, cuda, on_cuda, to_device
 from hpml_kernels.matrices import sides
 from hpml_kernels.peers import on_cupy, on_numpy, on_torch
 from hpml_kernels.simd.matmul_tile import COLUMNS, ROWS, add_tile
+from hpml_kernels.thread_chunks import bind_chunks, count_nothing, count_work
 from hpml_kernels.types import Array, Bound, DeviceCode, Inputs, Kernel, Tolerance, Variant, Work
 
 DEPTH = 1024  # steps of depth in a block: fewer would pass over the result more often
@@ -143,7 +144,11 @@ def add_rows(  # noqa: PLR0913  matrices, where in them, and their panels
 
 
 def _multiplying(*, parallel: bool) -> Any:
-    def multiply(a: Array, b: Array, left: Array, right: Array, out: Array) -> None:
+    count = count_work if parallel else count_nothing
+
+    def multiply(  # noqa: PLR0913  two matrices, where they are packed, and the product
+        a: Array, b: Array, left: Array, right: Array, tally: Array, out: Array
+    ) -> None:
         out[:] = 0
         for top in range(0, b.shape[0], DEPTH):
             for panel in prange((b.shape[1] + COLUMNS - 1) // COLUMNS):
@@ -151,23 +156,21 @@ def _multiplying(*, parallel: bool) -> Any:
             for block in prange((out.shape[0] + BLOCK_ROWS - 1) // BLOCK_ROWS):
                 own = left[get_thread_id() if parallel else 0]
                 add_rows(a, top, block * BLOCK_ROWS, own, right, out)
+                count(tally, 1)
 
     return jit(parallel=parallel)(multiply)
 
 
-def _bind(function: Any, threads: int, a: Array, b: Array, out: Array) -> Bound:
+def _bind(a: Array, b: Array, out: Array, *, parallel: bool) -> Bound:
+    threads = get_num_threads() if parallel else 1
     depth = min(DEPTH, b.shape[0])
     left = aligned(threads * depth * BLOCK_ROWS, np.float32).reshape(threads, -1)
     right = aligned(depth * -(-b.shape[1] // COLUMNS) * COLUMNS, np.float32)
-    return bind_numba(function, a, b, left, right, out)
+    function, blocks = PARALLEL if parallel else SERIAL, -(-out.shape[0] // BLOCK_ROWS)
+    return bind_chunks(function, a, b, left, right, out, units=blocks, parallel=parallel)
 
 
 SERIAL, PARALLEL = _multiplying(parallel=False), _multiplying(parallel=True)
-
-
-def bind_parallel(a: Array, b: Array, out: Array) -> Bound:
-    """Give each thread room for panels of the left matrix."""
-    return _bind(PARALLEL, get_num_threads(), a, b, out)
 
 
 @cuda.jit
@@ -273,8 +276,8 @@ KERNEL = Kernel(
         **on_numpy(lambda a, b, out: np.matmul(a, b, out=out)),
         **on_torch(lambda torch, a, b, out: torch.mm(a, b, out=out)),
         **on_cupy(lambda cupy, a, b, out: cupy.matmul(a, b, out=out)),
-        "numba": Variant(bind=partial(_bind, SERIAL, 1)),
-        "numba_parallel": replace(in_parallel(PARALLEL), bind=bind_parallel),
+        "numba": Variant(bind=partial(_bind, parallel=False)),
+        "numba_parallel": replace(in_parallel(PARALLEL), bind=partial(_bind, parallel=True)),
         "cuda_naive": by_tile(matmul_cuda, TILE, "fma.rn.f32"),
         "cuda_tiled": by_tile(matmul_tiled_cuda, TILE, *SHARED),
         "cuda_registers": by_tile(matmul_registers_cuda, SIDE, *SHARED),

@@ -20,11 +20,12 @@ from numba import get_num_threads, prange
 from numba.extending import register_jitable
 
 from hpml_kernels.checks import check_count
-from hpml_kernels.cpu import aligned, bind_numba, in_parallel, jit, scalar_out
+from hpml_kernels.cpu import aligned, in_parallel, jit, scalar_out
 from hpml_kernels.cuda import THREADS, bind_cuda, cuda, on_cuda, to_device
 from hpml_kernels.peers import on_numpy, on_torch, with_own_random_numbers
 from hpml_kernels.simd.circle_test import IN_WORD, OPERATIONS, RADIUS_SQUARED, is_hit, misses_in
 from hpml_kernels.simd.vectors import load, splat, store, total
+from hpml_kernels.thread_chunks import bind_chunks, count_nothing, count_work
 from hpml_kernels.types import Array, Bound, DeviceCode, Inputs, Kernel, Tolerance, Variant, Work
 
 # SplitMix64's stride: 2^64 over the golden ratio
@@ -117,13 +118,16 @@ def walk(s0: Array, s1: Array, lane: Any, turns: int) -> Any:
 
 
 def _counting(*, parallel: bool) -> Any:
-    def count(samples: int, seed: Any, states: Array, out: Array) -> None:
-        chunks = (samples + CHUNK - 1) // CHUNK
-        parts = states.shape[0]
+    count_chunks = count_work if parallel else count_nothing
+
+    def count(samples: int, seed: Any, states: Array, tally: Array, out: Array) -> None:
+        chunks, threads = (samples + CHUNK - 1) // CHUNK, tally.shape[0]
         hits: Any = 0
-        for part in prange(parts):
-            s0, s1 = states[part, 0], states[part, 1]
-            for chunk in range(chunks * part // parts, chunks * (part + 1) // parts):
+        for thread in prange(threads):
+            s0, s1 = states[thread, 0], states[thread, 1]
+            first, last = chunks * thread // threads, chunks * (thread + 1) // threads
+            count_chunks(tally, last - first)
+            for chunk in range(first, last):
                 for lane in range(np.uintp(LANES)):
                     at = seed + np.uint64(2 * (chunk * LANES + lane) + 1) * GAMMA
                     s0[lane], s1[lane] = mix(at), mix(at + GAMMA)
@@ -139,17 +143,15 @@ def _counting(*, parallel: bool) -> Any:
     return jit(parallel=parallel, error_model="numpy")(count)
 
 
-def _bind(function: Any, parts: int, samples: int, seed: int, out: Array) -> Bound:
-    states = aligned(parts * 2 * LANES, np.uint64).reshape(parts, 2, LANES)
-    return bind_numba(function, samples, np.uint64(seed), states, out)
+def _bind(samples: int, seed: int, out: Array, *, parallel: bool) -> Bound:
+    threads = get_num_threads() if parallel else 1
+    states = aligned(threads * 2 * LANES, np.uint64).reshape(threads, 2, LANES)
+    arguments = samples, np.uint64(seed), states, out
+    function = PARALLEL if parallel else SERIAL
+    return bind_chunks(function, *arguments, units=-(-samples // CHUNK), parallel=parallel)
 
 
 SERIAL, PARALLEL = _counting(parallel=False), _counting(parallel=True)
-
-
-def bind_parallel(samples: int, seed: int, out: Array) -> Bound:
-    """Give each thread lanes of its own."""
-    return _bind(PARALLEL, get_num_threads(), samples, seed, out)
 
 
 def pi_numpy(samples: int, seed: int, out: Array) -> None:
@@ -239,8 +241,8 @@ KERNEL = Kernel(
     limit="integer",
     variants={
         **with_own_random_numbers(Tolerance(of_largest=0.01), PEERS),
-        "numba": Variant(bind=partial(_bind, SERIAL, 1)),
-        "numba_parallel": replace(in_parallel(PARALLEL), bind=bind_parallel),
+        "numba": Variant(bind=partial(_bind, parallel=False)),
+        "numba_parallel": replace(in_parallel(PARALLEL), bind=partial(_bind, parallel=True)),
         "cuda_naive": on_cuda(
             bind_device,
             DeviceCode(

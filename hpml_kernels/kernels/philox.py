@@ -15,7 +15,7 @@ from hpml_kernels.checks import check_count
 from hpml_kernels.cpu import in_numba, interpreted, jit
 from hpml_kernels.cuda import bind_cuda, blocks_for, cuda, on_cuda, to_device
 from hpml_kernels.peers import on_numpy
-from hpml_kernels.thread_chunks import chunk_bounds, in_chunks
+from hpml_kernels.thread_chunks import chunk_bounds, count_work, in_chunks
 from hpml_kernels.types import Array, Bound, DeviceCode, Inputs, Kernel, Tolerance, Work
 
 WORDS = 4  # in a block
@@ -114,12 +114,13 @@ def philox_serial(_words: int, key: int, out: Array) -> None:
 
 
 @jit(parallel=True)
-def philox_parallel(words: int, key: int, threads: int, out: Array) -> None:
+def philox_parallel(words: int, key: int, tally: Array, out: Array) -> None:
     """Draw on all cores, each its own blocks."""
     k0, k1 = np.uint64(key) & LOW, np.uint64(key) >> HALF
-    for part in prange(threads):
-        first, last = chunk_bounds(np.uintp(words // WORDS), threads, part)
+    for chunk in prange(tally.shape[0]):
+        first, last = chunk_bounds(np.uintp(words // WORDS), tally.shape[0], chunk)
         draw_blocks(first, k0, k1, out[first * np.uintp(WORDS) : last * np.uintp(WORDS)])
+        count_work(tally, last - first)
     draw_rest(k0, k1, out)
 
 
@@ -155,7 +156,7 @@ KERNEL = Kernel(
         "python": interpreted(philox_loop),
         **on_numpy(philox_numpy),
         "numba": in_numba(philox_serial),
-        "numba_parallel": in_chunks(philox_parallel),
+        "numba_parallel": in_chunks(philox_parallel, lambda words, *_: words // WORDS),
         "cuda_naive": on_cuda(
             bind_device,
             DeviceCode(

@@ -16,7 +16,7 @@ from hpml_kernels.cpu import in_numba, interpreted, jit
 from hpml_kernels.cuda import by_element, cuda
 from hpml_kernels.peers import on_cupy, on_numexpr, on_numpy, on_torch, with_tolerance
 from hpml_kernels.simd.transcendental import squared_sine
-from hpml_kernels.thread_chunks import chunk_bounds, in_chunks
+from hpml_kernels.thread_chunks import chunk_bounds, count_work, in_chunks
 from hpml_kernels.types import Array, Inputs, Kernel, Tolerance, Work
 
 HALF, FOUR = 0.5, np.float32(4)
@@ -71,12 +71,13 @@ def polar_serial(r1: Array, a1: Array, r2: Array, a2: Array, out: Array) -> None
 
 @jit(parallel=True)
 def polar_parallel(  # noqa: PLR0913  two arrays for each point
-    r1: Array, a1: Array, r2: Array, a2: Array, threads: int, out: Array
+    r1: Array, a1: Array, r2: Array, a2: Array, tally: Array, out: Array
 ) -> None:
     """Compute on all cores."""
-    for part in prange(threads):
-        i, j = chunk_bounds(np.uintp(out.size), threads, part)
+    for chunk in prange(tally.shape[0]):
+        i, j = chunk_bounds(np.uintp(out.size), tally.shape[0], chunk)
         polar_serial(r1[i:j], a1[i:j], r2[i:j], a2[i:j], out[i:j])
+        count_work(tally, j - i)
 
 
 @cuda.jit

@@ -1,7 +1,7 @@
 """Running sum of an int64 array: each result needs all before it.
 
-In parallel each core sums its part of a block, the sums of the parts before it are where a part
-starts, and then each runs through its part again, while that is still in its cache. Whole numbers
+In parallel each core sums its chunk of a block, the sums of the chunks before it are where a chunk
+starts, and then each runs through its chunk again, while that is still in its cache. Whole numbers
 wrap alike everywhere, so all variants agree bit for bit.
 
 On CUDA each block scans its part (W. Hillis, G. Steele, "Data Parallel Algorithms", CACM 29, 1986),
@@ -17,11 +17,11 @@ from hpml_kernels.checks import check_array
 from hpml_kernels.cpu import in_numba, interpreted, jit
 from hpml_kernels.cuda import THREADS, bind_cuda, cuda, on_cuda, to_device
 from hpml_kernels.peers import on_cupy, on_numpy, on_torch
-from hpml_kernels.thread_chunks import chunk_bounds, in_chunks
+from hpml_kernels.thread_chunks import chunk_bounds, count_work, in_chunks
 from hpml_kernels.types import Array, Bound, DeviceCode, Inputs, Kernel, Tolerance, Work
 
 LARGEST = 1000
-PART = 2**17  # of a block, in numbers: 1 MiB for each core
+CHUNK = 2**17  # numbers that a core takes of a block: 1 MiB
 
 
 def make_inputs(size: int, generator: np.random.Generator) -> Inputs:
@@ -49,7 +49,7 @@ def scan_loop(x: Array, out: Array) -> None:
 
 @jit()
 def scan_from(start: int, x: Array, out: Array) -> None:
-    """Run through a part."""
+    """Run through a chunk."""
     total = start
     for i in range(np.uintp(out.size)):
         total += x[i]
@@ -64,7 +64,7 @@ def scan_serial(x: Array, out: Array) -> None:
 
 @jit()
 def total_of(x: Array) -> int:
-    """Add up a part: additions of whole numbers may be done side by side."""
+    """Add up a chunk: additions of whole numbers may be done side by side."""
     total = 0
     for i in range(np.uintp(x.size)):
         total += x[i]
@@ -72,19 +72,21 @@ def total_of(x: Array) -> int:
 
 
 @jit(parallel=True)
-def scan_parallel(x: Array, threads: int, out: Array) -> None:
+def scan_parallel(x: Array, tally: Array, out: Array) -> None:
     """Add on all cores, block by block."""
+    threads = tally.shape[0]
     starts = np.zeros(threads + 1, np.int64)
-    for begin in range(0, out.size, threads * PART):
-        block, into = x[begin : begin + threads * PART], out[begin : begin + threads * PART]
-        for part in prange(threads):
-            first, last = chunk_bounds(np.uintp(into.size), threads, part)
-            starts[part + 1] = total_of(block[first:last])
-        for part in range(threads):
-            starts[part + 1] += starts[part]
-        for part in prange(threads):
-            first, last = chunk_bounds(np.uintp(into.size), threads, part)
-            scan_from(starts[part], block[first:last], into[first:last])
+    for begin in range(0, out.size, threads * CHUNK):
+        block, into = x[begin : begin + threads * CHUNK], out[begin : begin + threads * CHUNK]
+        for chunk in prange(threads):
+            first, last = chunk_bounds(np.uintp(into.size), threads, chunk)
+            starts[chunk + 1] = total_of(block[first:last])
+        for chunk in range(threads):
+            starts[chunk + 1] += starts[chunk]
+        for chunk in prange(threads):
+            first, last = chunk_bounds(np.uintp(into.size), threads, chunk)
+            scan_from(starts[chunk], block[first:last], into[first:last])
+            count_work(tally, last - first)
         starts[0] = starts[threads]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from hpml_kernels.cpu import in_numba, in_parallel, interpreted, jit
+from hpml_kernels.cpu import in_numba, interpreted, jit
 from hpml_kernels.cuda import (
     ALL_LANES,
     DISTANCES,
@@ -25,6 +25,7 @@ from hpml_kernels.matrices import check_matrix, sides
 from hpml_kernels.peers import on_cupy, on_numpy, on_torch
 from hpml_kernels.simd import vectors
 from hpml_kernels.simd.transcendental import exponential
+from hpml_kernels.thread_chunks import chunk_bounds, count_work, in_chunks
 from hpml_kernels.types import Array, Bound, DeviceCode, Inputs, Kernel, Tolerance, Work
 
 SPREAD = 1000.0  # of the first row's numbers; the others are normal
@@ -110,10 +111,12 @@ def softmax_serial(x: Array, out: Array) -> None:
 
 
 @jit(parallel=True)
-def softmax_parallel(x: Array, out: Array) -> None:
+def softmax_parallel(x: Array, tally: Array, out: Array) -> None:
     """Compute on all cores, each its own rows."""
-    for i in prange(x.shape[0]):
-        softmax_row(x[i], out[i])
+    for chunk in prange(tally.shape[0]):
+        first, last = chunk_bounds(np.uintp(x.shape[0]), tally.shape[0], chunk)
+        softmax_serial(x[first:last], out[first:last])
+        count_work(tally, last - first)
 
 
 def softmax_steps(library: Any, x: Any, out: Any) -> None:
@@ -196,7 +199,7 @@ KERNEL = Kernel(
         **on_torch(lambda torch, x, out: torch.softmax(x, 1, out=out)),
         **on_cupy(softmax_steps),
         "numba": in_numba(softmax_serial),
-        "numba_parallel": in_parallel(softmax_parallel),
+        "numba_parallel": in_chunks(softmax_parallel, lambda x, _out: len(x)),
         "cuda_naive": on_cuda(bind_rows, DeviceCode(function=softmax_cuda)),
         "cuda_shuffled": on_cuda(
             bind_warps,

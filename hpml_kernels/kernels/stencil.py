@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from hpml_kernels.cpu import in_numba, in_parallel, interpreted, jit
+from hpml_kernels.cpu import in_numba, interpreted, jit
 from hpml_kernels.cuda import by_element, cuda
 from hpml_kernels.matrices import check_matrix, make_matrix, sides
 from hpml_kernels.peers import on_cupy, on_numpy, on_torch
+from hpml_kernels.thread_chunks import chunk_bounds, count_work, in_chunks
 from hpml_kernels.types import Array, Kernel, Tolerance, Work
 
 QUARTER = np.float32(0.25)
@@ -52,19 +53,27 @@ def stencil_row(above: Array, row: Array, below: Array, out: Array) -> None:
 
 
 @jit()
+def stencil_rows(x: Array, first: Any, last: Any, out: Array) -> None:
+    """Compute some rows, none of which is on the border."""
+    for i in range(first, last):
+        stencil_row(x[i - 1], x[i], x[i + 1], out[i])
+
+
+@jit()
 def stencil_serial(x: Array, out: Array) -> None:
     """Compute on one core."""
     out[0], out[-1] = x[0], x[-1]
-    for i in range(1, x.shape[0] - 1):
-        stencil_row(x[i - 1], x[i], x[i + 1], out[i])
+    stencil_rows(x, 1, x.shape[0] - 1, out)
 
 
 @jit(parallel=True)
-def stencil_parallel(x: Array, out: Array) -> None:
+def stencil_parallel(x: Array, tally: Array, out: Array) -> None:
     """Compute on all cores, each its own rows."""
     out[0], out[-1] = x[0], x[-1]
-    for i in prange(1, x.shape[0] - 1):
-        stencil_row(x[i - 1], x[i], x[i + 1], out[i])
+    for chunk in prange(tally.shape[0]):
+        first, last = chunk_bounds(np.uintp(max(0, x.shape[0] - 2)), tally.shape[0], chunk)
+        stencil_rows(x, np.intp(first) + 1, np.intp(last) + 1, out)
+        count_work(tally, last - first)
 
 
 def stencil_steps(library: Any, x: Any, out: Any) -> None:
@@ -114,7 +123,7 @@ KERNEL = Kernel(
         **on_torch(stencil_torch),
         **on_cupy(stencil_steps),
         "numba": in_numba(stencil_serial),
-        "numba_parallel": in_parallel(stencil_parallel),
+        "numba_parallel": in_chunks(stencil_parallel, lambda x, _out: max(1, len(x) - 2)),
         "cuda_naive": by_element(stencil_cuda),
     },
 )

@@ -5,9 +5,7 @@ and written; strips of a few squares keep the pages that are written to at hand.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numba import prange
@@ -25,6 +23,7 @@ from hpml_kernels.matrices import check_matrix, make_matrix, sides
 from hpml_kernels.peers import on_cupy, on_numpy, on_torch
 from hpml_kernels.simd.transpose_tile import SIDE, transpose_tile, transpose_tile_past_caches
 from hpml_kernels.simd.vectors import BYTES
+from hpml_kernels.thread_chunks import bind_chunks, chunk_bounds, count_work
 from hpml_kernels.types import Array, Bound, DeviceCode, Kernel, Tolerance, Work
 
 STRIP_ROWS, STRIP_COLUMNS = 8 * SIDE, 16 * SIDE
@@ -53,10 +52,17 @@ def transpose_loop(x: Array, out: Array) -> None:
 
 
 @jit()
-def transpose_strip(x: Array, top: int, left: int, out: Array, past_caches: bool) -> None:  # noqa: FBT001
-    """Transpose what lies within ``STRIP_ROWS`` and ``STRIP_COLUMNS`` of a corner."""
+def transpose_strip(  # noqa: PLR0913  a corner, an edge, and how
+    x: Array,
+    top: int,
+    left: int,
+    edge: int,
+    out: Array,
+    past_caches: bool,  # noqa: FBT001
+) -> None:
+    """Transpose what lies within a strip from a corner on, up to the column ``edge``."""
     rows, columns = x.shape
-    bottom, right = min(top + STRIP_ROWS, rows), min(left + STRIP_COLUMNS, columns)
+    bottom, right = min(top + STRIP_ROWS, rows), min(left + STRIP_COLUMNS, edge)
     whole_bottom = bottom - (bottom - top) % SIDE
     whole_right = right - (right - left) % SIDE
     source, target = x.reshape(-1), out.reshape(-1)
@@ -77,25 +83,39 @@ def transpose_serial(x: Array, past_caches: bool, out: Array) -> None:  # noqa: 
     """Transpose on one core."""
     for top in range(0, x.shape[0], STRIP_ROWS):
         for left in range(0, x.shape[1], STRIP_COLUMNS):
-            transpose_strip(x, top, left, out, past_caches)
+            transpose_strip(x, top, left, x.shape[1], out, past_caches)
 
 
 @jit(parallel=True)
-def transpose_parallel(x: Array, past_caches: bool, out: Array) -> None:  # noqa: FBT001
-    """Transpose on all cores, each its own rows of the result."""
-    for strip in prange((x.shape[1] + STRIP_COLUMNS - 1) // STRIP_COLUMNS):
-        for top in range(0, x.shape[0], STRIP_ROWS):
-            transpose_strip(x, top, strip * STRIP_COLUMNS, out, past_caches)
+def transpose_parallel(x: Array, past_caches: bool, tally: Array, out: Array) -> None:  # noqa: FBT001
+    """Transpose on all cores, each its own rows of the result, in whole tiles."""
+    tiles = np.uintp((x.shape[1] + SIDE - 1) // SIDE)
+    for chunk in prange(tally.shape[0]):
+        first, last = chunk_bounds(tiles, tally.shape[0], chunk)
+        edge = min(np.intp(last) * SIDE, x.shape[1])
+        for left in range(np.intp(first) * SIDE, edge, STRIP_COLUMNS):
+            for top in range(0, x.shape[0], STRIP_ROWS):
+                transpose_strip(x, top, left, edge, out, past_caches)
+        count_work(tally, last - first)
 
 
-def _binder(function: Any) -> Callable[[Array, Array], Bound]:
-    def bind(x: Array, out: Array) -> Bound:
-        x = np.ascontiguousarray(x)
-        aligned = out.ctypes.data % BYTES == 0 and x.shape[0] * x.itemsize % BYTES == 0
-        past_caches = aligned and 2 * x.nbytes > last_cache_bytes()
-        return bind_numba(function, x, past_caches, out)
+def goes_past_caches(x: Array, out: Array) -> bool:
+    """Whether to write past the caches: what does not fit them, in whole aligned lines."""
+    is_aligned = out.ctypes.data % BYTES == 0 and x.shape[0] * x.itemsize % BYTES == 0
+    return is_aligned and 2 * x.nbytes > last_cache_bytes()
 
-    return bind
+
+def bind_serial(x: Array, out: Array) -> Bound:
+    """Bind the function for one core."""
+    x = np.ascontiguousarray(x)
+    return bind_numba(transpose_serial, x, goes_past_caches(x, out), out)
+
+
+def bind_parallel(x: Array, out: Array) -> Bound:
+    """Bind the function for all cores."""
+    x = np.ascontiguousarray(x)
+    tiles = -(-x.shape[1] // SIDE)
+    return bind_chunks(transpose_parallel, x, goes_past_caches(x, out), out, units=tiles)
 
 
 @cuda.jit
@@ -147,10 +167,8 @@ KERNEL = Kernel(
         **on_numpy(lambda x, out: np.copyto(out, x.T)),
         **on_torch(lambda _torch, x, out: out.copy_(x.T)),
         **on_cupy(lambda cupy, x, out: cupy.copyto(out, x.T)),
-        "numba": replace(in_numba(transpose_serial), bind=_binder(transpose_serial)),
-        "numba_parallel": replace(
-            in_parallel(transpose_parallel), bind=_binder(transpose_parallel)
-        ),
+        "numba": replace(in_numba(transpose_serial), bind=bind_serial),
+        "numba_parallel": replace(in_parallel(transpose_parallel), bind=bind_parallel),
         "cuda_naive": by_element(transpose_cuda),
         "cuda_tiled": on_cuda(
             bind_tiled,

@@ -7,7 +7,7 @@ from hpml_kernels.checks import check_array, check_count
 from hpml_kernels.cpu import in_numba, interpreted, jit
 from hpml_kernels.cuda import by_element, cuda
 from hpml_kernels.peers import on_cupy, on_numpy, on_torch
-from hpml_kernels.thread_chunks import chunk_bounds, in_chunks
+from hpml_kernels.thread_chunks import chunk_bounds, count_work, in_chunks
 from hpml_kernels.types import Array, Inputs, Kernel, Tolerance, Work
 
 NOISE, PULSE, THRESHOLD, PULSES = 3, 300, 15, 23
@@ -48,11 +48,12 @@ def suppress_serial(signal: Array, threshold: int, out: Array) -> None:
 
 
 @jit(parallel=True)
-def suppress_parallel(signal: Array, threshold: int, threads: int, out: Array) -> None:
+def suppress_parallel(signal: Array, threshold: int, tally: Array, out: Array) -> None:
     """Suppress on all cores."""
-    for part in prange(threads):
-        first, last = chunk_bounds(np.uintp(out.size), threads, part)
+    for chunk in prange(tally.shape[0]):
+        first, last = chunk_bounds(np.uintp(out.size), tally.shape[0], chunk)
         suppress_serial(signal[first:last], threshold, out[first:last])
+        count_work(tally, last - first)
 
 
 @cuda.jit
