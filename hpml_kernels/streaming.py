@@ -25,7 +25,7 @@ Operation = Callable[..., Any]
 
 LANES = np.uintp(16)  # of float32, in a vector
 BLOCK = np.uintp(2048)  # elements in each place that are summed in float32; the sums in float64
-STEP = np.uintp(64)  # elements that are summed side by side, in four vectors
+STEP, VECTORS = np.uintp(64), np.uintp(4)  # elements summed side by side, and vectors of them
 ALIGNMENT, NOTHING, ZERO = np.uintp(BYTES), np.uintp(0), np.float32(0)
 
 

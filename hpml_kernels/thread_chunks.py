@@ -79,6 +79,6 @@ def threads_with_work(run: Callable[[], object], tally: Array, units: int) -> in
             break
         run()
     done = np.sort(tally[:, 0])[::-1]
-    if done[needed - 1] < LEAST_SHARE * done.sum() / needed:
+    if not done[needed - 1] > LEAST_SHARE * done.sum() / needed:
         raise Incorrect(f"of {needed} threads some had no work: they did {tally[:, 0].tolist()}")
     return int(np.count_nonzero(done))

@@ -130,6 +130,7 @@ class Kernel:
     limit: Limit
     variants: Mapping[str, Variant]  # by name
     in_place: bool = False
+    worst_tolerance: Tolerance | None = None  # where values are alike: all sums round one way
 
     def limit_of(self, variant: str) -> Limit:
         """Return what bounds the speed of a variant."""

@@ -8,7 +8,7 @@ from hpml_kernels.cpu import scalar_out
 from hpml_kernels.cuda import add_up_block, cuda, sum_by_blocks
 from hpml_kernels.cuda_streaming import sum_of_two
 from hpml_kernels.peers import on_cupy, on_numpy, on_torch, with_tolerance
-from hpml_kernels.streaming import summing
+from hpml_kernels.streaming import BLOCK, STEP, VECTORS, summing
 from hpml_kernels.types import Array, Inputs, Kernel, Tolerance, Work
 
 
@@ -57,6 +57,7 @@ KERNEL = Kernel(
     check=check_pair,
     reference=reference,
     tolerance=Tolerance(of_largest=1e-7),
+    worst_tolerance=Tolerance(of_largest=int(BLOCK // STEP + VECTORS) * 2.0**-24),
     work=lambda size: Work(bytes_moved=8 * size, flops=2 * size),
     limit="read",
     variants={

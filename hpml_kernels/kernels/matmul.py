@@ -269,6 +269,7 @@ KERNEL = Kernel(
     check=check,
     reference=reference,
     tolerance=Tolerance(of_largest=5e-6),
+    worst_tolerance=Tolerance(of_largest=DEPTH * 2.0**-24),
     work=work,
     limit="fma",
     variants={

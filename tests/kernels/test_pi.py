@@ -20,10 +20,10 @@ FALSE_ALARMS = 1e-4  # of a test
 EVERY_X = np.uint64(0x0000FFFF0000FFFF)
 
 
-def z_scores(estimate: Callable[[int], float]) -> Any:
+def z_scores(estimate: Callable[[int], float], samples: int = SAMPLES) -> Any:
     """How far the estimates of many seeds lie from pi, in standard errors."""
     estimates = np.array([estimate(seed * (2**40 + 1)) for seed in range(SEEDS)])
-    return (estimates - np.pi) * np.sqrt(SAMPLES) / ONE_SAMPLE_DEVIATION
+    return (estimates - np.pi) * np.sqrt(samples) / ONE_SAMPLE_DEVIATION
 
 
 def is_biased(z: Any) -> bool:
@@ -42,6 +42,16 @@ def test_pi_is_estimated_without_bias(variant: str) -> None:
         pytest.skip(reason)
     name = "monte_carlo_pi"
     assert not is_biased(z_scores(lambda seed: call(name, SAMPLES, seed, variant=variant)[0]))
+
+
+@pytest.mark.parametrize("variant", ["numba", "numba_parallel"])
+def test_chunks_are_independent(variant: str) -> None:
+    """Chunks that drew alike would estimate pi as well, but no better than one of them."""
+    samples = 8 * pi.CHUNK
+    name = "monte_carlo_pi"
+    assert not is_biased(
+        z_scores(lambda seed: call(name, samples, seed, variant=variant)[0], samples)
+    )
 
 
 def words(seed: int, lanes: int, turns: int) -> Any:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from hpml_kernels.call import call, check_result, check_variant
 from hpml_kernels.registry import kernels
-from hpml_kernels.step import prepare_kernel, why_not
 from hpml_kernels.types import Variant
 from hpml_steps.incorrect import Incorrect
 
@@ -39,7 +38,7 @@ def skip_without(variant: Variant) -> None:
 
 
 @pytest.mark.parametrize(("name", "variant"), VARIANTS)
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(size=st.integers(1, 5000), seed=st.integers(0, 2**32))
 def test_a_variant_gives_what_the_reference_gives(
     name: str, variant: str, size: int, seed: int
@@ -69,32 +68,6 @@ def test_addition_is_exact_over_all_floats(variant: str, values: list[tuple[floa
         check_result(kernels()["add"], result, x + y)
 
 
-def test_pi_is_estimated_without_bias() -> None:
-    """Over 64 seeds the mean is within 4 standard errors: a false alarm in 16,000."""
-    samples, seeds = 20_000, range(64)
-    estimates = [call("monte_carlo_pi", samples, seed * 2**40)[0] for seed in seeds]
-    one_sample_deviation = np.sqrt(np.pi * (4 - np.pi))
-    standard_error = one_sample_deviation / np.sqrt(samples * len(seeds))
-    assert abs(np.mean(estimates) - np.pi) < 4 * standard_error
-    spread = np.std(estimates) * np.sqrt(samples) / one_sample_deviation
-    assert 0.7 < spread < 1.3  # seeds are independent: neither alike nor too far apart
-
-
-@pytest.mark.parametrize(("name", "variant"), VARIANTS)
-def test_a_prepared_kernel_says_what_took_effect(name: str, variant: str) -> None:
-    registered = VARIANTS[name, variant]
-    if reason := why_not(name, variant, "tiny"):
-        pytest.skip(reason)
-    step = prepare_kernel(name, variant, "tiny")
-    assert step.items_per_step == kernels()[name].sizes["tiny"]
-    if registered.device == "cpu" and registered.cpus is None:
-        assert step.effective["threads"] > 1
-    if variant.startswith("numba"):
-        assert step.effective["signature"].endswith("-> none")
-        assert ("parallel_loops" in step.effective) == (registered.cpus is None)
-    step.run()
-
-
 @pytest.mark.parametrize("name", kernels())
 def test_a_wrong_result_is_refused(name: str) -> None:
     kernel = kernels()[name]
@@ -117,16 +90,20 @@ import numpy as np
 
 from hpml_kernels.call import bind, check_result
 from hpml_kernels.registry import kernels
+from hpml_kernels.step import wrong_for
 
 np.seterr(over="ignore")  # the simulator computes with numpy's scalars, whose words wrap too
 for pair in sys.argv[1:]:
     name, variant = pair.split("/")
     kernel = kernels()[name]
-    for size in (1, 2, 31, 300):
+    for size in (1, 31, 300):
         inputs = kernel.make_inputs(size, np.random.default_rng(size))
-        bound = bind(kernel, variant, inputs)
-        bound.run()
-        check_result(kernel, bound.result(), kernel.reference(*inputs))
+        bound, expected = bind(kernel, variant, inputs), kernel.reference(*inputs)
+        out = kernel.make_out(*inputs)
+        for _ in range(2):
+            bound.overwrite(out if kernel.in_place else wrong_for(out, expected))
+            bound.run()
+            check_result(kernel, bound.result(), expected)
         print(pair, size, "ok")
 """
 
@@ -143,4 +120,4 @@ def test_cuda_kernels_are_right_in_the_simulator(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("ok") == 4 * len(SIMULATED)
+    assert done.stdout.count("ok") == 3 * len(SIMULATED)
