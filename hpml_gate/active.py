@@ -1,17 +1,19 @@
 """What the plugin's hooks do once something is gated."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import pytest
 from _pytest.runner import runtestprotocol  # what plugins that rerun tests use, too
 
+from hpml_gate import pytest_benchmark_adapter as adapter
 from hpml_gate.baselines.store import BaselineError
 from hpml_gate.bench import Bench
 from hpml_gate.output.files_of_a_run import Outputs, write
 from hpml_gate.output.terminal import summarize
 from hpml_gate.output.test_reports import Held, hold_or_send, send
+from hpml_gate.run.cells import Cell, CellNotes, cell_of
 from hpml_gate.run.confirm import confirm_suspects
-from hpml_gate.run.listing import uses_bench
+from hpml_gate.run.listing import is_recorded, uses_bench
 from hpml_gate.run.missing import (
     GONE,
     MissingItem,
@@ -47,7 +49,16 @@ def _session(config: pytest.Config) -> GateSession:
     if GATE not in config.stash:
         config.stash[GATE] = GateSession(config=config, settings=Settings.of(config))
         config.stash[HELD] = {}
+        config.pluginmanager.register(CellNotes(config.stash[GATE].cells), "hpml_gate_cells")
     return config.stash[GATE]
+
+
+def cell_of_test(request: pytest.FixtureRequest) -> Cell:
+    """Return a test's cell of the record."""
+    cells = _session(request.config).cells
+    if request.node.nodeid not in cells:  # the test reached for the fixture while it ran
+        cells[request.node.nodeid] = cell_of(request.node)
+    return cells[request.node.nodeid]
 
 
 def _progress(config: pytest.Config) -> Progress:
@@ -87,9 +98,13 @@ def _missing(gate: GateSession, known: Collection[str], *, measures: bool) -> di
     return {one.test: missing_message(one, why[one.test]) for one in missing}
 
 
-def run_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+def run_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """Run a test that measures; its reports wait if its case has still to be confirmed."""
     stash = item.config.stash
+    if is_recorded(item) or isinstance(item, MissingItem):
+        stash[GATE].cells[item.nodeid] = cell_of(item)
+    if not uses_bench(item):
+        return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     reports = runtestprotocol(item, log=False, nextitem=nextitem)
     hold_or_send(stash[GATE], stash[HELD], item, reports)
@@ -169,17 +184,27 @@ def _fail_if_missing(
 def finish(session: pytest.Session) -> None:
     """Write what was measured; a run that should judge and judged nothing did not pass."""
     gate = session.config.stash[GATE]
-    outputs = session.config.stash[OUTPUTS] = write(gate)
+    problems = []
     nothing_judged = not any(one.was_judged for one in gate.verdicts)
-    if gate.settings.mode in {"judge", "paired"} and nothing_judged and not gate.is_first:
-        outputs.problems.append(
-            f"--gate {gate.settings.mode}, but {NOTHING_JUDGED[gate.settings.mode]}"
-        )
-    if outputs.problems and session.exitstatus in (
-        pytest.ExitCode.OK,
-        pytest.ExitCode.NO_TESTS_COLLECTED,
-    ):
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if gate.settings.mode in NOTHING_JUDGED and nothing_judged and not gate.is_first:
+        problems.append(f"--gate {gate.settings.mode}, but {NOTHING_JUDGED[gate.settings.mode]}")
+    status = _exit_status(session, problems)
+    outputs = session.config.stash[OUTPUTS] = write(gate, status, problems)
+    session.exitstatus = _exit_status(session, outputs.problems)
+
+
+def _exit_status(session: pytest.Session, problems: Sequence[str]) -> int | pytest.ExitCode:
+    """Return a failure where there is a problem and no test failed."""
+    passed = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+    if problems and session.exitstatus in passed:
+        return pytest.ExitCode.TESTS_FAILED
+    return session.exitstatus
+
+
+def prepare_tables(config: pytest.Config) -> None:
+    """Leave out of pytest-benchmark's tables what the gate shows itself."""
+    if config.stash[GATE].cases:
+        adapter.hide_from_tables(config)
 
 
 def show(reporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -1,8 +1,12 @@
 """The hooks that a suite may implement in its conftest."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from hpml_gate.record import Description, Run
 
 
 @pytest.hookspec(firstresult=True)
@@ -10,5 +14,10 @@ def pytest_gate_left_out(config: pytest.Config, case_id: str) -> bool | None:
     """Say whether this run's own options left a case out, so that its baseline is not missed."""
 
 
-def pytest_gate_results(config: pytest.Config, folder: Path) -> None:
+@pytest.hookspec(firstresult=True)
+def pytest_gate_describe(item: pytest.Item) -> "Description | None":
+    """Return what a test measures, as fields for the record; by default, its parameters."""
+
+
+def pytest_gate_results(config: pytest.Config, run: "Run", folder: Path) -> None:
     """Add the suite's own files to the folder of this run's results."""

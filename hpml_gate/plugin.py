@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hpml_gate import hookspec
-from hpml_gate.run.listing import uses_bench
+from hpml_gate.run.listing import is_recorded
 from hpml_gate.run.settings import add_options, mode_of
 from hpml_gate.run.stash import DESELECTED, GATE, UNCOLLECTED
 
 if TYPE_CHECKING:
     from hpml_gate.bench import Bench
+    from hpml_gate.record import Description
+    from hpml_gate.run.cells import Cell
 
 ASKING = {"record", "judge", "paired"}  # modes in which a run without cases has still to answer
 
@@ -49,6 +51,22 @@ def bench(request: pytest.FixtureRequest) -> "Bench":
     return active.bench_of(request)
 
 
+@pytest.fixture
+def gate_cell(request: pytest.FixtureRequest) -> "Cell":
+    """Return the test's cell of the record, for tables and curves that it measures by itself."""
+    from hpml_gate import active
+
+    return active.cell_of_test(request)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_gate_describe(item: pytest.Item) -> "Description":
+    """Describe a test by its parameters, where its suite says nothing of it."""
+    from hpml_gate.run.cells import describe
+
+    return describe(item)
+
+
 class Collecting:
     """Remembers which files could not be collected: their tests are not known to be gone."""
 
@@ -77,7 +95,7 @@ def pytest_collection_modifyitems(
 ) -> Generator[None, None, None]:
     """After all selection: start the gate if something is gated, and check what is missing."""
     yield
-    is_asked = mode_of(config) in ASKING or any(uses_bench(item) for item in items)
+    is_asked = mode_of(config) in ASKING or any(is_recorded(item) for item in items)
     if is_asked and not config.option.collectonly:
         from hpml_gate import active
 
@@ -87,7 +105,7 @@ def pytest_collection_modifyitems(
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """Run a test that measures; its reports wait if its case has still to be confirmed."""
-    if GATE not in item.config.stash or not uses_bench(item):
+    if GATE not in item.config.stash:
         return None
     from hpml_gate import active
 
@@ -137,12 +155,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[GATE].bases.close()
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """Show verdicts and where things are, after pytest-benchmark's tables."""
-    if GATE in config.stash:
-        from hpml_gate import active
+) -> Generator[None, None, None]:
+    """Show verdicts and where things are, after everybody else's tables."""
+    if GATE not in config.stash:
+        yield
+        return
+    from hpml_gate import active
 
-        active.show(terminalreporter, config)
+    active.prepare_tables(config)
+    yield
+    active.show(terminalreporter, config)

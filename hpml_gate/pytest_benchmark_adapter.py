@@ -1,7 +1,8 @@
 """All that touches pytest-benchmark's private parts, so that its changes are met in one place.
 
 Used: ``BenchmarkFixture._mode`` and ``_make_stats`` (the only way to give it times that were
-measured elsewhere) and ``config._benchmarksession`` (its list of benchmarks).
+measured elsewhere) and ``config._benchmarksession`` (its list of benchmarks, and the
+groups that its tables show).
 """
 
 from collections.abc import Mapping
@@ -24,7 +25,6 @@ def claim(benchmark: BenchmarkFixture) -> bool:
 def record(benchmark: BenchmarkFixture, samples: Samples) -> None:
     """Hand over the raw times: they appear in its tables and files as if it had measured them."""
     benchmark.name = samples.case_id
-    benchmark.group = benchmark.group or _group(benchmark.fullname)
     stats = benchmark._make_stats(samples.iterations)  # noqa: SLF001  see above
     for launch in samples.step_ns:
         for step_ns in launch:
@@ -45,6 +45,21 @@ def record(benchmark: BenchmarkFixture, samples: Samples) -> None:
             for name, values in samples.metrics.items()
         },
     )
+
+
+def hide_from_tables(config: pytest.Config) -> None:
+    """Take what was handed over out of its tables, but where the user named a group.
+
+    Its tables compare each row with the fastest one, and the gate's cases are not alternatives.
+    """
+    session = config._benchmarksession  # type: ignore[attr-defined]  # noqa: SLF001
+    if session.group_by != "group" or not session.groups:
+        return
+    shown = [
+        (name, [row for row in rows if name is not None or "case_id" not in row["extra_info"]])
+        for name, rows in session.groups
+    ]
+    session.groups = [(name, rows) for name, rows in shown if rows]
 
 
 def machine_info(config: pytest.Config) -> dict[str, Any]:
@@ -70,8 +85,3 @@ def to_json(document: Mapping[str, Any]) -> str:
     """Write a document as it would: what JSON cannot hold (a test's parameters) by its repr."""
     text: str = safe_dumps(document, indent=1)
     return text
-
-
-def _group(test: str) -> str:
-    """Group by test function: cases of one test are what one table compares."""
-    return test.partition("[")[0].rpartition("::")[2].removeprefix("test_")

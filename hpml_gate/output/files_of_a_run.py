@@ -1,70 +1,98 @@
 """What a run leaves behind: its times, its pictures, its new baselines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from hpml_gate import pytest_benchmark_adapter as adapter
+from hpml_gate import record
 from hpml_gate.baselines.store import MOST_SESSIONS, BaselineError
 from hpml_gate.files import write_whole
 from hpml_gate.judge.verdict import Status
-from hpml_gate.output import ci_formats, record
-from hpml_gate.output.box_plots import draw_comparison
+from hpml_gate.output import ci_formats
+from hpml_gate.output.box_plots import draw_case
+from hpml_gate.output.recorder import record_of
+from hpml_gate.record import Run
 from hpml_gate.run.session import GateSession, MeasuredCase
 from hpml_gate.run.settings import PAIRED_MARGIN
 from hpml_gate.self_test import error_rates
 
 Document = Mapping[str, Any]  # pytest-benchmark's JSON
-Steps = Sequence[Sequence[float]]  # launches x blocks, nanoseconds per step
 
 
 @dataclass(kw_only=True)
 class Outputs:
     """Where things were written, and what could not be."""
 
+    exit_status: int = 0  # of the tests
+    run: Run | None = None
     results: Path | None = None
     pictures: Sequence[Path] = ()
     baselines: Path | None = None
     recorded: Sequence[str] = ()
     added: Sequence[str] = ()
     retired: Sequence[str] = ()
-    problems: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)  # what makes the run fail
+    notes: list[str] = field(default_factory=list)
 
 
-def write(gate: GateSession) -> Outputs:
+Part = Callable[[GateSession, Document, Outputs], None]
+
+
+def write(gate: GateSession, exit_status: int, problems: Sequence[str] = ()) -> Outputs:
     """Write what the run measured; a problem with one output does not cost the others."""
-    outputs = Outputs()
-    if not gate.cases:
+    outputs = Outputs(exit_status=exit_status, problems=[*problems])
+    if not _is_worth_writing(gate):
         return outputs
     document = adapter.document(gate.config, gate.machine_info)
     # The dearest first: times cannot be had again, pictures can.
-    formats = _write_self_test if gate.observations else _write_formats
-    for part in (_write_results, _record, formats, _draw, _ask_suite):
-        try:
-            part(gate, document, outputs)
-        except BaselineError as error:
-            outputs.problems.append(str(error))
-        except OSError as error:
-            outputs.problems.append(
-                f"cannot write results in {gate.settings.results} ({error.strerror or error}): "
-                "make room or choose another folder with --gate-results"
-            )
+    parts: list[Part] = [_write_times, _record]
+    if gate.observations:
+        parts.append(_write_self_test)
+    for part in [*parts, _write_record, _write_formats, _draw, _ask_suite]:
+        _try(part, gate, document, outputs)
     return outputs
 
 
-def _write_results(gate: GateSession, document: Document, outputs: Outputs) -> None:
+def _is_worth_writing(gate: GateSession) -> bool:
+    """Whether something was measured, or should have been."""
+    if hasattr(gate.config, "workerinput"):  # of pytest-xdist: what it knows is not the run
+        return False
+    by_itself = any(cell.tables or cell.curves for cell in gate.cells.values())
+    return bool(gate.cases) or by_itself or (bool(gate.cells) and gate.settings.mode != "off")
+
+
+def _try(part: Part, gate: GateSession, document: Document, outputs: Outputs) -> None:
+    try:
+        part(gate, document, outputs)
+    except BaselineError as error:
+        outputs.problems.append(str(error))
+    except OSError as error:
+        problem = (
+            f"cannot write results in {gate.settings.results} ({error.strerror or error}): "
+            "make room or choose another folder with --gate-results"
+        )
+        if problem not in outputs.problems:
+            outputs.problems.append(problem)
+
+
+def _write_times(gate: GateSession, document: Document, outputs: Outputs) -> None:
     outputs.results = _new_folder(gate.settings.results)
     write_whole(outputs.results / "benchmarks.json", adapter.to_json(document))
 
 
-def _write_formats(gate: GateSession, document: Document, outputs: Outputs) -> None:
-    if outputs.results is None:
+def _write_record(gate: GateSession, document: Document, outputs: Outputs) -> None:
+    outputs.run = record_of(gate, document, outputs.exit_status, outputs.problems)
+    if outputs.results is not None:
+        record.write(outputs.run, outputs.results)
+
+
+def _write_formats(_: GateSession, __: Document, outputs: Outputs) -> None:
+    if outputs.results is None or outputs.run is None:
         return
-    made = record.of(gate, document)
-    write_whole(outputs.results / "gate.json", adapter.to_json(made))
-    for name, text in ci_formats.all_of(made).items():
+    for name, text in ci_formats.all_of(outputs.run).items():
         write_whole(outputs.results / name, text)
 
 
@@ -130,24 +158,21 @@ def _is_of_the_same_level(gate: GateSession, one: MeasuredCase) -> bool:
     return shows_none and has_room and not one.was_suspect
 
 
-def _draw(gate: GateSession, _: Document, outputs: Outputs) -> None:
-    if outputs.results is None:
+def _draw(_: GateSession, __: Document, outputs: Outputs) -> None:
+    """Draw what was measured; a picture that fails costs nothing else."""
+    if outputs.results is None or outputs.run is None:
         return
     folder = outputs.results / "histograms"
-    outputs.pictures = [
-        draw_comparison(one.verdict, *_both_sides(gate, one), folder)
-        for one in gate.cases.values()
-        if one.verdicts and one.verdict.ratio is not None  # a self-test judges nothing
-    ]
+    drawn = []
+    for case in outputs.run.cases:
+        try:
+            drawn += [draw_case(case, folder)] if case.measurement else []
+        except (OSError, ValueError, ArithmeticError) as error:
+            outputs.notes.append(f"no picture of {case.case_id}: {error}")
+    outputs.pictures = drawn
 
 
 def _ask_suite(gate: GateSession, _: Document, outputs: Outputs) -> None:
     if outputs.results is not None:
-        gate.config.hook.pytest_gate_results(config=gate.config, folder=outputs.results)
-
-
-def _both_sides(gate: GateSession, one: MeasuredCase) -> tuple[Steps, Steps]:
-    """Return what was compared, launches x blocks: now (or head), then baseline (or base)."""
-    if one.pairs:
-        return [pair.head.step_ns for pair in one.pairs], [pair.base.step_ns for pair in one.pairs]
-    return one.samples.step_ns, gate.baselines.by_case[one.case.id].step_ns
+        hook = gate.config.hook
+        hook.pytest_gate_results(config=gate.config, run=outputs.run, folder=outputs.results)

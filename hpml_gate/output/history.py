@@ -1,26 +1,29 @@
 """Change points over stored sessions: slow creep that no single comparison shows.
 
 ``python -m hpml_gate.output.history [FOLDER ...]`` reads every ``gate.json`` and every stored
-baseline below the folders (by default ``results`` and ``gate_baselines``), puts each case's
-sessions of one machine in order, and says where its level changed.
+baseline below the folders, puts each case's
+sessions of one machine in order, and says where its level changed. Without folders it reads
+``results`` and the folder that ``gate_baselines`` names in pytest's ini file.
 """
 
 import argparse
-import json
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator, Sequence
+from configparser import ConfigParser
 from dataclasses import dataclass
 from itertools import pairwise
 from math import exp, log
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
+import msgspec
 import numpy as np
 
+from hpml_gate import record
 from hpml_gate.baselines.fingerprint import Fingerprint
-from hpml_gate.baselines.store import KEY, SESSIONS, baseline_of
-from hpml_gate.output.terminal import sparkline
+from hpml_gate.baselines.store import KEY, SESSIONS, BaselineError, baseline_of
+from hpml_gate.words import sparkline
 
 FEWEST = 8  # sessions; with fewer, two levels cannot be told from noise
 SHORTEST = 2  # sessions that a level lasts at least
@@ -75,53 +78,57 @@ def changes_of(sessions: Sequence[Session]) -> list[Change]:
     ]
 
 
-def read(folders: Iterable[Path]) -> dict[tuple[str, str], list[Session]]:
-    """Return all sessions below the folders by machine and case, in the order of their time."""
-    found = {
-        (one.machine, one.case_id, one.datetime): one
-        for folder in folders
-        for file in sorted([*folder.rglob("gate.json"), *folder.rglob(SESSIONS)])
-        for one in _sessions(file)
-    }
+def read(folders: Iterable[Path]) -> tuple[dict[tuple[str, str], list[Session]], list[str]]:
+    """Return all sessions below the folders by machine and case, in the order of their time.
+
+    A run's record and the baseline that it wrote are the same session. What cannot be read comes
+    back as messages.
+    """
+    found: dict[tuple[str, str, str], Session] = {}
+    problems: list[str] = []
+    for folder in folders:
+        for file in [*record.find([folder]), *sorted(folder.rglob(SESSIONS))]:
+            try:
+                sessions = [*(_of_run(file) if file.name == record.FILE_NAME else _stored(file))]
+            except (record.RecordError, BaselineError) as error:
+                problems.append(str(error))
+            else:
+                found |= {(one.machine, one.case_id, one.datetime): one for one in sessions}
     series: dict[tuple[str, str], list[Session]] = {}
     for _, one in sorted(found.items()):
         series.setdefault((one.machine, one.case_id), []).append(one)
-    return series
+    return series, problems
 
 
-def _sessions(file: Path) -> Iterator[Session]:
-    """Read one file; a run's ``gate.json`` and the baseline it wrote are the same session."""
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-        is_baseline = KEY in document
-        commit = (document["commit_info"] if is_baseline else document["commit"])["id"]
-        for case_id, times in _baseline(document, file) if is_baseline else _run(document):
+def _of_run(file: Path) -> Iterator[Session]:
+    """Yield what a run measured; a case whose test failed by itself is no point of a trend."""
+    run = record.read(file)
+    for case in run.cases:
+        if case.measurement is not None and case.status == "ok":
             yield Session(
-                machine=_machine(document, is_baseline=is_baseline),
-                case_id=case_id,
+                machine=run.machine.id,
+                case_id=case.case_id,
+                datetime=run.datetime,
+                commit=run.commit.id,
+                log_ns=mean(log(ns) for ns in case.measurement.launch_medians_ns),
+            )
+
+
+def _stored(file: Path) -> Iterator[Session]:
+    """Yield what a baseline file holds."""
+    try:
+        document = msgspec.json.decode(file.read_bytes())
+        for row in document["benchmarks"]:
+            one = baseline_of(row, document["commit_info"], file)
+            yield Session(
+                machine=Fingerprint(facts=document[KEY]["fingerprint"]).id,
+                case_id=one.case_id,
                 datetime=document["datetime"],
-                commit=commit,
-                log_ns=mean(log(ns) for ns in times),
+                commit=document["commit_info"]["id"],
+                log_ns=mean(log(ns) for ns in one.launch_medians_ns[0]),
             )
     except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
-        print(f"left out: {file} ({type(error).__name__}: {error})", file=sys.stderr)  # noqa: T201
-
-
-def _machine(document: dict[str, Any], *, is_baseline: bool) -> str:
-    if is_baseline:
-        return Fingerprint(facts=document[KEY]["fingerprint"]).id
-    return str(document["machine"]["id"])
-
-
-def _run(document: dict[str, Any]) -> Iterator[tuple[str, list[float]]]:
-    for case in document["cases"]:
-        yield case["case_id"], case["launch_medians_ns"]
-
-
-def _baseline(document: dict[str, Any], file: Path) -> Iterator[tuple[str, list[float]]]:
-    for row in document["benchmarks"]:
-        one = baseline_of(row, document["commit_info"], file)
-        yield one.case_id, one.launch_medians_ns[0]
+        raise BaselineError(f"{file} ({type(error).__name__}: {error})") from None
 
 
 def lines(series: dict[tuple[str, str], list[Session]]) -> Iterator[str]:
@@ -143,14 +150,35 @@ def lines(series: dict[tuple[str, str], list[Session]]) -> Iterator[str]:
         yield f"{short} cases with fewer than {FEWEST} sessions: too few to say"
 
 
+def usual_folders(here: Path) -> list[Path]:
+    """Return where a run started here leaves its results and its baselines, by the ini file."""
+    return [here / "results", here / (_ini_value(here, "gate_baselines") or "gate_baselines")]
+
+
+def _ini_value(here: Path, name: str) -> str | None:
+    """Return a setting of pytest's ini file in a folder, as pytest looks for it."""
+    project = here / "pyproject.toml"
+    if project.is_file():
+        tool = tomllib.loads(project.read_text(encoding="utf-8")).get("tool", {}).get("pytest", {})
+        if value := tool.get("ini_options", tool).get(name):
+            return str(value)
+    for file, section in (("pytest.ini", "pytest"), ("tox.ini", "pytest"),
+                          ("setup.cfg", "tool:pytest")):  # fmt: skip
+        parser = ConfigParser(interpolation=None)
+        parser.read(here / file, encoding="utf-8")
+        if value := parser.get(section, name, fallback=None):
+            return value
+    return None
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the changes; the exit status is 2 where there is nothing to read."""
     parser = argparse.ArgumentParser(prog="python -m hpml_gate.output.history", description=__doc__)
-    parser.add_argument(
-        "folders", nargs="*", type=Path, default=[Path("results"), Path("gate_baselines")]
-    )
-    folders = parser.parse_args(arguments).folders
-    series = read(folders)
+    parser.add_argument("folders", nargs="*", type=Path, help="default: results and the baselines")
+    folders = parser.parse_args(arguments).folders or usual_folders(Path())
+    series, problems = read(folders)
+    for problem in problems:
+        print(f"left out: {problem}", file=sys.stderr)  # noqa: T201
     if not series:
         where = ", ".join(map(str, folders))
         print(f"no gate.json and no baseline below {where}: name the folders", file=sys.stderr)  # noqa: T201

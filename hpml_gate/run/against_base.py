@@ -44,6 +44,7 @@ def measure_and_judge(gate: GateSession, case: Case, progress: Progress) -> Meas
         samples=Samples.of(case.id, [pair.head for pair in launcher.pairs]),
         verdicts=[explained(one, disturbances_of(launcher.pairs)) for one in verdicts],
         pairs=launcher.pairs,
+        pairs_commit=gate.base_commit,
         suspect=Suspect(commit=gate.base_commit, screened=suspicious) if suspicious else None,
     )
 

@@ -46,7 +46,7 @@ def confirm_suspects(gate: GateSession, progress: Progress) -> None:
         }
     )
     for one in confirmations:
-        one.measured.pairs = one.pairs
+        one.measured.pairs, one.measured.pairs_commit = one.pairs, one.suspect.commit
         one.measured.resolve(_verdicts(gate, one, adjusted, progress))
 
 

@@ -14,6 +14,11 @@ def uses_bench(item: pytest.Item) -> bool:
     return "bench" in getattr(item, "fixturenames", ())
 
 
+def is_recorded(item: pytest.Item) -> bool:
+    """Whether a test is a cell of the run's record."""
+    return uses_bench(item) or "gate_cell" in getattr(item, "fixturenames", ())
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Write the node ids that are left after all selection."""
     tests = [item.nodeid for item in session.items if uses_bench(item)]

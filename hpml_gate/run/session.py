@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from hpml_gate.measure.samples import Observation, Samples
 from hpml_gate.protocol import Metric
 from hpml_gate.run.bases import Bases
 from hpml_gate.run.case import Case
+from hpml_gate.run.cells import Cell
 from hpml_gate.run.settings import Settings
 
 
@@ -36,6 +38,7 @@ class MeasuredCase:
     samples: Samples
     verdicts: Sequence[Verdict]  # on the time first, then on second metrics
     pairs: Sequence[Pair] = ()
+    pairs_commit: str | None = None  # of the other side of the pairs
     observations: Sequence[Observation] = ()  # of a self-test
     suspect: Suspect | None = None  # still to be confirmed
     was_suspect: bool = False
@@ -48,8 +51,8 @@ class MeasuredCase:
 
     def resolve(self, verdicts: Sequence[Verdict]) -> None:
         """Replace the verdicts of screening by those that confirming the suspect gave."""
-        by_name = {one.name: one for one in [*self.verdicts, *verdicts]}
-        self.verdicts = [*by_name.values()]
+        by_metric = {one.metric: one for one in [*self.verdicts, *verdicts]}
+        self.verdicts = [*by_metric.values()]
         self.suspect, self.was_suspect = None, True
 
 
@@ -59,12 +62,14 @@ class GateSession:
 
     config: pytest.Config
     settings: Settings
-    cases: dict[str, MeasuredCase] = field(default_factory=dict)  # by pytest node id
+    cells: dict[str, Cell] = field(default_factory=dict)  # by pytest node id
+    cases: dict[str, MeasuredCase] = field(default_factory=dict)  # what was timed, likewise
     base_tests: Sequence[str] = ()  # node ids that the base commit measures
     base_problem: str = ""  # why the base's tests could not all be collected
     failed: set[str] = field(default_factory=set)  # node ids
     missing: list[Baseline] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # for the summary
+    started_s: float = field(default_factory=monotonic)
 
     @property
     def judges(self) -> bool:

@@ -26,7 +26,7 @@ def test_first_records_then_judges_then_fails_the_test_that_got_slower(
     assert "gate: 2 pass" in second.output
     assert len(second.sessions) == 2  # one more to know the drift by
     assert session.read_bytes() == recorded
-    assert len(list(second.folder.glob("results/*/histograms/*.svg"))) == 2
+    assert len(list(second.folder.glob("results/*/histograms/*.svg"))) == 4
 
     third = run_suite(TWO_MS="130")
     assert third.status == 1

@@ -1,13 +1,15 @@
 """Change points: slow creep is found, steady noise is not cut, bad files are named."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import records
 from scipy.stats import binomtest
 
-from hpml_gate.output.history import change_points, main
+from hpml_gate import record
+from hpml_gate.output.history import change_points, main, usual_folders
+from hpml_gate.record import Commit
 
 
 def test_a_step_is_found_where_it_is() -> None:
@@ -42,13 +44,13 @@ def test_few_sessions_and_equal_times_are_not_cut() -> None:
 def write_run(folder: Path, number: int, ns: float) -> None:
     run = folder / f"run-{number:02}"
     run.mkdir(parents=True)
-    document = {
-        "datetime": f"2026-11-{number + 1:02}T10:00:00",
-        "commit": {"id": f"{number:040x}"},
-        "machine": {"id": "test-cpu"},
-        "cases": [{"case_id": "a case", "launch_medians_ns": [ns, 1.01 * ns]}],
-    }
-    (run / "gate.json").write_text(json.dumps(document))
+    made = records.run(
+        records.case(measurement=records.measurement([[ns], [1.01 * ns]])),
+        records.case("broken", status="error"),
+        datetime=f"2026-11-{number + 1:02}T10:00:00",
+        commit=Commit(id=f"{number:040x}"),
+    )
+    record.write(made, run)
 
 
 def test_the_command_says_which_commit_began_a_level(
@@ -69,3 +71,20 @@ def test_the_command_says_which_commit_began_a_level(
 def test_nothing_to_read_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path)]) == 2
     assert "name the folders" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pyproject.toml", '[tool.pytest.ini_options]\ngate_baselines = "there"\n'),
+        ("pytest.ini", "[pytest]\ngate_baselines = there\n"),
+        ("setup.cfg", "[tool:pytest]\ngate_baselines = there\n"),
+        ("other.txt", ""),
+    ],
+)
+def test_baselines_are_looked_for_where_the_project_has_them(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    folder = "there" if text else "gate_baselines"
+    assert usual_folders(tmp_path) == [tmp_path / "results", tmp_path / folder]
