@@ -12,7 +12,7 @@ def measurement(now: Launches, then: Launches | None = None, **changes: Any) -> 
     comparison = then and Comparison(
         kind="baseline", commit=None, launches_ns=quantiles(then), log_ratios=[]
     )
-    values = {
+    values: dict[str, Any] = {
         "launches_ns": quantiles(now),
         "blocks": len(now[0]),
         "iterations": 1,
@@ -26,7 +26,7 @@ def measurement(now: Launches, then: Launches | None = None, **changes: Any) -> 
 
 
 def verdict(status: str = "pass", ratio: float | None = 1.0, **changes: Any) -> Verdict:
-    values = {
+    values: dict[str, Any] = {
         "metric": "time",
         "status": status,
         "margin": 0.1,
