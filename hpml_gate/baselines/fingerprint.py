@@ -5,14 +5,13 @@ import json
 import os
 import platform
 import re
-import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any
 
-GPU_QUERY = ["--query-gpu=name,driver_version", "--format=csv,noheader"]
+from hpml_gate.measure.environment import available_cpus
+from hpml_gate.measure.gpus import driver, gpus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +36,8 @@ def take(machine_info: Mapping[str, Any], packages: Sequence[str]) -> Fingerprin
         facts={
             "cpu": cpu.get("brand_raw") or platform.machine(),
             "cpu_model": [cpu.get("family"), cpu.get("model"), cpu.get("stepping")],
-            "cores": len(os.sched_getaffinity(0)),
-            "gpus": _gpus(),
+            "cores": len(available_cpus()),
+            "gpus": [asdict(gpu) for gpu in gpus(driver())],
             "python": ".".join(platform.python_version_tuple()[:2]),
             "packages": {name: _version(name) for name in sorted(packages)},
             "threads": {
@@ -46,7 +45,6 @@ def take(machine_info: Mapping[str, Any], packages: Sequence[str]) -> Fingerprin
                 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
                 if name in os.environ
             },
-            "visible_gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
             # A suite that computes on other machines too adds theirs (pytest-benchmark's hook
             # pytest_benchmark_update_machine_info).
             **{name: machine_info[name] for name in ("machines",) if name in machine_info},
@@ -59,14 +57,3 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _gpus() -> list[str]:
-    """Names and driver of the NVIDIA GPUs, by the tool that comes with the driver."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return []
-    answer = subprocess.run(  # noqa: S603  a fixed command
-        [tool, *GPU_QUERY], capture_output=True, text=True, check=False, timeout=60
-    )
-    return [line.strip() for line in answer.stdout.splitlines()] if answer.returncode == 0 else []

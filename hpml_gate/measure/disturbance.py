@@ -1,37 +1,39 @@
 """What disturbed a launch: kept beside its times, and named when they decide nothing."""
 
-import os
-import shutil
-import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from statistics import median
 
+import psutil
+
+from hpml_gate.measure.gpus import GpuState, driver, held_back, states
 from hpml_gate.protocol import BlockTime
 
 # Where one of these is passed, it is named: others' use of the CPUs, steal, preemptions a second.
 MUCH_OTHERS, MUCH_STEAL, MANY_PREEMPTIONS, MANY_FAULTS = 0.10, 0.02, 20.0, 10.0
 CLOCK_VARIES = 1.05
-SMI_S = 20
-GPU_QUERY = "clocks.sm,temperature.gpu,clocks_throttle_reasons.active"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Counters:
-    """The kernel's counters since boot, in ticks summed over all CPUs (proc(5), /proc/stat)."""
+    """The kernel's counters since boot, in seconds summed over all CPUs, and the GPUs' own."""
 
-    busy: int
-    idle: int
-    steal: int
+    busy_s: float
+    idle_s: float
+    steal_s: float
+    gpus: Sequence[GpuState] = ()
 
     @classmethod
     def read(cls) -> "Counters":
-        """Read them now."""
-        first = Path("/proc/stat").read_text(encoding="ascii").partition("\n")[0]
-        user, nice, system, idle, waiting, irq, soft_irq, steal = map(int, first.split()[1:9])
-        return cls(busy=user + nice + system + irq + soft_irq, idle=idle + waiting, steal=steal)
+        """Read them now. What a system does not count (macOS: steal, waiting) is 0."""
+        times = psutil.cpu_times()._asdict()
+        busy = (times.get(name, 0.0) for name in ("user", "nice", "system", "irq", "softirq"))
+        return cls(
+            busy_s=sum(busy),
+            idle_s=times["idle"] + times.get("iowait", 0.0),
+            steal_s=times.get("steal", 0.0),
+            gpus=states(driver()),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,8 @@ class Disturbance:
     preemptions_per_s: float
     page_faults_per_block: float
     cpu_mhz: float | None = None  # mean over the CPUs, where the machine tells
-    gpus: Sequence[str] = ()
+    gpus: Sequence[str] = ()  # with clock and temperature
+    gpus_held_back: Sequence[str] = ()  # which, by what
 
     @property
     def others_share(self) -> float:
@@ -60,18 +63,24 @@ def between(
 ) -> Disturbance:
     """Put together what the kernel counted and what the processes saw themselves."""
     ranks = [rank for block in blocks for rank in block]
-    busy, idle = after.busy - before.busy, after.idle - before.idle
-    steal = after.steal - before.steal
-    ticks = max(1, busy + idle + steal)
+    busy_s, idle_s = after.busy_s - before.busy_s, after.idle_s - before.idle_s
+    steal_s = after.steal_s - before.steal_s
+    passed_s = max(1e-9, busy_s + idle_s + steal_s)
+    own_s = sum(rank.cpu_ns for rank in ranks) * 1e-9
     wall_s = max(1e-9, sum(rank.wall_ns for rank in ranks) * 1e-9)
     return Disturbance(
-        busy_share=busy / ticks,
-        own_share=min(busy, sum(rank.cpu_ns for rank in ranks) * 1e-9 * _ticks_per_s()) / ticks,
-        steal_share=steal / ticks,
+        busy_share=busy_s / passed_s,
+        own_share=min(busy_s, own_s) / passed_s,
+        steal_share=steal_s / passed_s,
         preemptions_per_s=sum(rank.preemptions for rank in ranks) / wall_s,
         page_faults_per_block=median(rank.page_faults for rank in ranks),
         cpu_mhz=_cpu_mhz(),
-        gpus=gpu_states(),
+        gpus=[str(gpu) for gpu in after.gpus],
+        gpus_held_back=[
+            cause
+            for earlier, later in zip(before.gpus, after.gpus, strict=False)
+            for cause in held_back(earlier, later)
+        ],
     )
 
 
@@ -93,43 +102,14 @@ def name(disturbances: Sequence[Disturbance]) -> str:
     clocks = [one.cpu_mhz for one in disturbances if one.cpu_mhz]
     if clocks and max(clocks) > CLOCK_VARIES * min(clocks):
         found.append(f"the CPUs' clock went from {min(clocks):.0f} to {max(clocks):.0f} MHz")
-    found += sorted({f"GPU throttled ({gpu})" for one in disturbances for gpu in _throttled(one)})
+    found += sorted({cause for one in disturbances for cause in one.gpus_held_back})
     return "; ".join(found)
 
 
 def _cpu_mhz() -> float | None:
-    """Return the mean clock that /proc/cpuinfo shows; some virtual machines show a constant."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    clocks = [float(line.partition(":")[2]) for line in lines if line.startswith("cpu MHz")]
-    return sum(clocks) / len(clocks) if clocks else None
-
-
-@cache
-def _smi() -> str | None:
-    return shutil.which("nvidia-smi")
-
-
-def gpu_states() -> tuple[str, ...]:
-    """Return clock, temperature and throttle reasons of each NVIDIA GPU, by its driver's tool."""
-    if (tool := _smi()) is None:
-        return ()
-    command = [tool, f"--query-gpu={GPU_QUERY}", "--format=csv,noheader"]
+    """Return the mean clock over the CPUs; some virtual machines show a constant, some nothing."""
     try:
-        answer = subprocess.run(  # noqa: S603  a fixed command
-            command, capture_output=True, text=True, check=False, timeout=SMI_S
-        )
-    except subprocess.TimeoutExpired:
-        return ()
-    return tuple(answer.stdout.splitlines()) if answer.returncode == 0 else ()
-
-
-def _throttled(disturbance: Disturbance) -> list[str]:
-    """Return the GPUs held back by power, heat or hardware; being idle (0x1) is no reason."""
-    idle = 1
-    told = [gpu for gpu in disturbance.gpus if "0x" in gpu]  # some GPUs say [N/A]
-    return [gpu for gpu in told if int(gpu.rpartition(",")[2], 16) & ~idle]
-
-
-@cache
-def _ticks_per_s() -> int:
-    return os.sysconf("SC_CLK_TCK")
+        clock = psutil.cpu_freq()
+    except (OSError, NotImplementedError, RuntimeError):
+        return None
+    return clock.current if clock else None

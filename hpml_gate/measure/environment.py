@@ -3,7 +3,8 @@
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
+
+import psutil
 
 # With glibc's defaults a training step maps and unmaps its buffers all the time, and the number
 # of page faults differs from process to process; with these thresholds they are kept. Huge pages
@@ -57,14 +58,22 @@ def outside_hooks(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name not in GIT_OF_A_HOOK}
 
 
+def available_cpus() -> list[int]:
+    """Return the CPUs that this process may run on; all where the system does not tell (macOS)."""
+    if CAN_PIN:
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
 def cpus_of_launch(number: int, cpus: int | None) -> list[int]:
     """Return the CPUs of a launch: another set for each in turn, the same for all its sides."""
-    there = sorted(os.sched_getaffinity(0))
+    there = available_cpus()
     wanted = len(there) if cpus is None else min(cpus, len(there))
     return sorted(there[(number * wanted + index) % len(there)] for index in range(wanted))
 
 
 FIRST = -20  # the niceness of whom the kernel runs before all others
+CAN_PIN = hasattr(os, "sched_setaffinity")  # macOS schedules as it likes
 
 
 def pin(pid: int, cpus: Sequence[int]) -> None:
@@ -72,10 +81,18 @@ def pin(pid: int, cpus: Sequence[int]) -> None:
 
     It is done from outside once the step stands: preparing may use the whole machine.
     """
-    for task in Path(f"/proc/{pid}/task").glob("*"):
-        with suppress(OSError):  # a thread may end meanwhile
-            os.sched_setaffinity(int(task.name), cpus)
-            with suppress(PermissionError):  # it takes root, or CAP_SYS_NICE
-                os.setpriority(os.PRIO_PROCESS, int(task.name), FIRST)
-            for child in (task / "children").read_text(encoding="ascii").split():
-                pin(int(child), cpus)
+    if not CAN_PIN:
+        return
+    with suppress(psutil.NoSuchProcess):  # whoever waits for its answer notices
+        root = psutil.Process(pid)
+        for process in [root, *root.children(recursive=True)]:
+            with suppress(psutil.Error):  # a descendant may end meanwhile
+                for thread in process.threads():
+                    _pin_thread(thread.id, cpus)
+
+
+def _pin_thread(thread: int, cpus: Sequence[int]) -> None:
+    with suppress(OSError):  # a thread, too
+        os.sched_setaffinity(thread, cpus)
+        with suppress(PermissionError):  # it takes root, or CAP_SYS_NICE
+            os.setpriority(os.PRIO_PROCESS, thread, FIRST)

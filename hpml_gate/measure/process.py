@@ -12,6 +12,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from hpml_gate.clocks import REAL
 from hpml_gate.measure.environment import outside_hooks
 
@@ -146,5 +148,5 @@ def variables(own: Mapping[str, str], added: Mapping[str, str]) -> dict[str, str
 def _memory_hint(signal_number: int) -> str:
     if signal_number != signal.SIGKILL:
         return ""
-    free_mib = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
+    free_mib = psutil.virtual_memory().available // 2**20
     return f" (the kernel does so when memory runs out; {free_mib} MiB are free now)"

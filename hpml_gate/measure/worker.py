@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hpml_gate.measure.block import Calibration, Plan, time_block, warm_up
-from hpml_gate.measure.environment import QUIET_NAMES
+from hpml_gate.measure.environment import QUIET_NAMES, available_cpus
 from hpml_gate.measure.origins import Question, project_modules
 from hpml_gate.protocol import BlockTime, Metric, Step, Timer
 
@@ -133,7 +133,7 @@ class Workbench:
                 name: Metric(value=one.value, better=one.better, margin=one.margin)
                 for name, one in getattr(self.step, "metrics", {}).items()
             },
-            cpus=sorted(os.sched_getaffinity(0)),
+            cpus=available_cpus(),
             niceness=os.getpriority(os.PRIO_PROCESS, 0),
             environment={name: os.environ[name] for name in QUIET_NAMES if name in os.environ},
             parameters=self.parameters,
