@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ PresetName = Literal["tiny", "small", "paper"]
 DataSplit = Literal["train", "validation"]
 
 SYNTHETIC = "synthetic"
+IGNORED = -100  # a label that is none: padding; what torch's losses leave out by default
 SEED = 42  # weights and synthetic data of every case: two runs time the same numbers
 
 Tensors = Mapping[str, "Tensor"]
@@ -50,6 +52,10 @@ class Batch:
         """Return some of the samples: a slice, or the rows that a tensor of indices names."""
         return self._each(lambda tensor: tensor[index])
 
+    def pin_memory(self) -> "Batch":
+        """Return the batch in memory that a GPU copies from; the loader calls it."""
+        return self._each(lambda tensor: tensor.pin_memory())
+
     def split(self, count: int) -> "list[Batch]":
         """Cut the samples into ``count`` batches whose sizes differ by one at most."""
         size, larger = divmod(len(self), count)
@@ -65,10 +71,10 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class DataSpec:
-    """A real data set: where it is from, how to open it, how to make a batch of its samples.
+    """A real data set: where it is from, and how to open it.
 
-    ``open`` gets the data root, the split, and the options of the model's preset, and returns a
-    torch Dataset. ``collate`` makes a batch of a list of its samples.
+    ``open`` gets the data root, the split, and the options of the model's preset, and returns
+    :class:`hpml_models.data.samples.Samples`.
     """
 
     name: str
@@ -76,8 +82,9 @@ class DataSpec:
     revision: str
     url: str
     files: str  # what is expected below the data root
+    size: str  # of the whole set
     open: Callable[..., Any]  # (data root, split, **options)
-    collate: Callable[[list[Any]], Batch]
+    download: Callable[[Path], None] | None = None  # into a data root; None: by hand
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,12 @@ Found below a data root in either of two layouts: the official archive as torchv
 (``cifar10/{train,test}/<class>/*.jpg`` or ``.png``). No licence is stated by its authors.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpml_models.types import Batch, DataSpec, DataSplit
+from hpml_models.data.samples import Key, Samples
+from hpml_models.types import SEED, Batch, DataSpec, DataSplit
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,16 +18,64 @@ if TYPE_CHECKING:
 FOLDERS = {"train": "train", "validation": "test"}  # as its authors name the splits
 OFFICIAL = "cifar-10-batches-py"
 CLASSES = 10
+URL = "https://www.cs.toronto.edu/~kriz/cifar.html"
 LAYOUTS = f"{OFFICIAL}/ or cifar10/{{train,test}}/<class>/*.jpg"
+BORDER = 4  # black pixels around an image before it is cropped
 
 
-def open_split(root: Path, split: DataSplit, **_: object) -> Any:
-    """Open a split below ``root``: pairs of ``[3, 32, 32]`` image and label.
+class ImageSamples(Samples["tuple[Tensor, int]"]):
+    """Images of bytes ``[3, 32, 32]`` and their labels, cropped and flipped where asked.
 
-    Training images are cropped (32 with padding 4) and flipped at random; all are normalised with
-    mean and deviation 0.5. Raises FileNotFoundError for a missing folder or an empty class, and
-    ValueError for an image that cannot be decoded when it is reached; each names the path.
+    Where an image is cropped, and whether it is flipped, depends on seed, epoch and index alone.
     """
+
+    def __init__(self, images: Any, *, is_augmented: bool, seed: int = SEED) -> None:
+        """Take a torchvision data set of decoded images and labels."""
+        self._images, self._is_augmented, self._seed = images, is_augmented, seed
+        self.facts: Mapping[str, Any] = {"rows": len(images)}
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return len(self._images)
+
+    def __getitem__(self, key: Key) -> "tuple[Tensor, int]":
+        """Read, decode and augment an image."""
+        from torchvision.transforms.functional import pil_to_tensor
+
+        image, label = self._images[key.row]
+        pixels = pil_to_tensor(image)
+        return (_augment(pixels, (self._seed, *key)) if self._is_augmented else pixels), label
+
+    def collate(self, rows: "Sequence[tuple[Tensor, int]]") -> Batch:
+        """Return images ``[B, 3, 32, 32]`` from -1 to 1, and labels ``[B]``."""
+        import torch
+
+        images, labels = zip(*rows, strict=True)
+        pixels = torch.stack(images).float().div_(255).sub_(0.5).div_(0.5)
+        return Batch(inputs={"pixel_values": pixels}, targets={"labels": torch.tensor(labels)})
+
+
+def _augment(pixels: "Tensor", seed: Sequence[int]) -> "Tensor":
+    """Crop an image out of a black border and flip it, as torchvision's transforms would."""
+    import numpy as np
+    from torch.nn.functional import pad
+
+    generator = np.random.default_rng(seed)
+    top, left = generator.integers(2 * BORDER + 1, size=2)
+    cropped = pad(pixels, (BORDER,) * 4)[:, top : top + 32, left : left + 32]
+    return cropped.flip(-1) if generator.integers(2) else cropped
+
+
+def open_split(root: Path, split: DataSplit, **_: object) -> ImageSamples:
+    """Open a split below ``root``; training images are cropped (32 with padding 4) and flipped.
+
+    Raises FileNotFoundError for a missing folder or an empty class, and ValueError for an image
+    that cannot be decoded when it is reached; each names the path.
+    """
+    return ImageSamples(_open_images(root, split), is_augmented=split == "train")
+
+
+def _open_images(root: Path, split: DataSplit) -> Any:
     from torchvision.datasets import CIFAR10
 
     for parent in (root, root / "cifar10"):
@@ -33,13 +83,16 @@ def open_split(root: Path, split: DataSplit, **_: object) -> Any:
             return _open_official(CIFAR10, parent, split)
     folder = root / "cifar10" / FOLDERS[split]
     if not folder.is_dir():
-        raise FileNotFoundError(f"no CIFAR-10 {split} split in {root}: expected {LAYOUTS} there")
-    return _open_folders(folder, split)
+        raise FileNotFoundError(
+            f"no_data: put {LAYOUTS} into {root} (from {URL}), or leave --data-root out for "
+            "synthetic batches"
+        )
+    return _open_folders(folder)
 
 
 def _open_official(cifar10: Any, parent: Path, split: str) -> Any:
     try:
-        return cifar10(parent, train=split == "train", transform=transform(split))
+        return cifar10(parent, train=split == "train")
     except RuntimeError as error:
         raise FileNotFoundError(
             f"{parent / OFFICIAL} is not the whole archive ({error}): expected data_batch_1 to 5, "
@@ -47,7 +100,7 @@ def _open_official(cifar10: Any, parent: Path, split: str) -> Any:
         ) from None
 
 
-def _open_folders(folder: Path, split: str) -> Any:
+def _open_folders(folder: Path) -> Any:
     from torchvision.datasets import ImageFolder
 
     classes = sorted(path for path in folder.iterdir() if path.is_dir())
@@ -58,7 +111,7 @@ def _open_folders(folder: Path, split: str) -> Any:
     for path in classes:
         if not any(path.glob("*.jpg")) and not any(path.glob("*.png")):
             raise FileNotFoundError(f"{path} has no image: expected *.jpg or *.png of 32x32 pixels")
-    return ImageFolder(str(folder), transform=transform(split), loader=decode)
+    return ImageFolder(str(folder), loader=decode)
 
 
 def decode(path: str) -> Any:
@@ -77,31 +130,20 @@ def decode(path: str) -> Any:
     return decoded
 
 
-def transform(split: str) -> Any:
-    """Return the split's transform from an image to a ``[3, 32, 32]`` tensor."""
-    from torchvision import transforms
+def download(root: Path) -> None:
+    """Download the official archive into ``root`` by torchvision, which checks it."""
+    from torchvision.datasets import CIFAR10
 
-    augment = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]
-    finish = [transforms.ToTensor(), transforms.Normalize((0.5,) * 3, (0.5,) * 3)]
-    return transforms.Compose((augment if split == "train" else []) + finish)
-
-
-def collate(samples: list[tuple["Tensor", int]]) -> Batch:
-    """Make a batch of samples: images ``[B, 3, 32, 32]`` and labels ``[B]``."""
-    import torch
-
-    images, labels = zip(*samples, strict=True)
-    return Batch(
-        inputs={"pixel_values": torch.stack(images)}, targets={"labels": torch.tensor(labels)}
-    )
+    CIFAR10(root, download=True)
 
 
 SPEC = DataSpec(
     name="cifar10",
     licence="none stated by its authors",
     revision="the archive of 2009, MD5 c58f30108f718f92721af3b95e74349a",
-    url="https://www.cs.toronto.edu/~kriz/cifar.html",
+    url=URL,
     files=LAYOUTS,
+    size="50,000 + 10,000 images",
     open=open_split,
-    collate=collate,
+    download=download,
 )

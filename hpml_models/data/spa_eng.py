@@ -8,20 +8,17 @@ no English sentence is in both.
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import Any
 
+from hpml_models.data.translations import Pair, TranslationSamples
+from hpml_models.text import words
 from hpml_models.text.files import fault, find_file, table
+from hpml_models.text.tokenizer import open_tokenizer
+from hpml_models.types import DataSpec
 
 SOURCE = "https://www.manythings.org/anki/spa-eng.zip"
 SPLIT_SEED = 42
 TRAIN_SHARE = 0.7
-
-
-class Pair(NamedTuple):
-    """A sentence and its translation."""
-
-    source: str
-    target: str
 
 
 def find(root: Path) -> Path:
@@ -57,3 +54,24 @@ def one_target_each(pairs: Sequence[Pair]) -> Sequence[Pair]:
     for pair in pairs:
         firsts.setdefault(pair.source, pair)
     return list(firsts.values())
+
+
+def open_split(
+    root: Path, split: str, *, vocabulary: int = 4096, length: int = 64, **_: Any
+) -> TranslationSamples:
+    """Open "train" or "validation" below ``root``; one vocabulary serves both languages."""
+    pairs = read_pairs(find(root))
+    texts = [text for pair in split_pairs(pairs, "train") for text in pair]
+    tokenizer = open_tokenizer(words.KIND, root, texts, vocabulary)
+    return TranslationSamples(split_pairs(pairs, split), tokenizer, length)
+
+
+SPEC = DataSpec(
+    name="spa_eng",
+    licence="CC BY 2.0 FR",
+    revision="the archive of the day: it grows",
+    url=SOURCE,
+    files="spa_eng/spa.txt",
+    size="some 140,000 pairs, split 70 : 30 by English sentence",
+    open=open_split,
+)

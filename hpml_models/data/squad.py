@@ -10,8 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hpml_models.data.question_windows import QuestionSamples, QuestionSet
+from hpml_models.text import wordpiece
 from hpml_models.text.files import fault, find_file, read_text
+from hpml_models.text.tokenizer import open_tokenizer
 from hpml_models.text.windows import Asked
+from hpml_models.types import DataSpec
 
 FILES = {"train": "train-v2.0.json", "validation": "dev-v2.0.json"}
 SOURCE = "https://rajpurkar.github.io/SQuAD-explorer"
@@ -143,3 +147,46 @@ def to_asked(questions: Sequence[Question]) -> Sequence[Asked]:
 def golds(questions: Sequence[Question]) -> Mapping[str, Sequence[str]]:
     """Return the texts of each question's answers by its id."""
     return {one.id: [answer.text for answer in one.answers] for one in questions}
+
+
+def open_split(
+    root: Path,
+    split: str,
+    *,
+    vocabulary: int = 4096,
+    length: int = 384,
+    stride: int | None = None,
+    **_: Any,
+) -> QuestionSamples:
+    """Open "train" or "validation" below ``root`` as windows of ``length`` tokens.
+
+    They overlap by a third, unless ``stride`` says by how many tokens. Questions whose context
+    was trained on are left out of validation, and counted.
+    """
+    train = read_questions(find_split(root, "train"))
+    there = train if split == "train" else read_questions(find_split(root, split))
+    kept = train if split == "train" else held_out(there, train)
+    if not kept:
+        raise ValueError(f"every context of {find_split(root, split)} is in train: nothing is left")
+    texts = [*dict.fromkeys(one.context for one in train), *(one.text for one in train)]
+    facts = {
+        "trained_on": len(there) - len(kept),
+        "answers_moved": sum(one.moved for one in kept),
+    }
+    return QuestionSamples(
+        QuestionSet(asked=to_asked(kept), golds=golds(kept), facts=facts),
+        open_tokenizer(wordpiece.KIND, root, texts, vocabulary),
+        length=length,
+        stride=length // 3 if stride is None else stride,
+    )
+
+
+SPEC = DataSpec(
+    name="squad",
+    licence="CC BY-SA 4.0",
+    revision="v2.0",
+    url=SOURCE,
+    files="squad_v2/train-v2.0.json and squad_v2/dev-v2.0.json",
+    size="130,319 + 11,873 questions",
+    open=open_split,
+)

@@ -4,11 +4,14 @@ Below a data root: ``sst2/train.tsv`` and ``sst2/dev.tsv``, or GLUE's own folder
 ``sentence TAB label`` below a header. GLUE's test set has no labels and is not used.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from hpml_models.data.reviews import ReviewFormat, Reviews, ReviewSamples
+from hpml_models.text import byte_bpe, wordpiece, xlm
 from hpml_models.text.files import fault, find_file, table
+from hpml_models.text.tokenizer import open_tokenizer
+from hpml_models.types import DataSpec
 
 FILES = {"train": "train.tsv", "validation": "dev.tsv"}
 HEADER = ["sentence", "label"]
@@ -16,12 +19,7 @@ LABELS = ("0", "1")
 SOURCE = "https://gluebenchmark.com/tasks"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reviews:
-    """Sentences and their classes."""
-
-    texts: Sequence[str]
-    labels: Sequence[int]
+TOKENIZERS = {kind.name: kind for kind in (byte_bpe.KIND, wordpiece.KIND, xlm.KIND)}
 
 
 def find_split(root: Path, split: str) -> Path:
@@ -52,3 +50,42 @@ def _checked(path: Path, number: int, sentence: str, label: str) -> str:
     if not text:
         raise fault(path, number, "the sentence is empty", "remove the line or fill it")
     return text
+
+
+def open_split(  # noqa: PLR0913  what a model's preset may say of its text
+    root: Path,
+    split: str,
+    *,
+    vocabulary: int = 4096,
+    length: int = 64,
+    tokenizer: str = byte_bpe.KIND.name,
+    has_phrases: bool = False,
+    is_ahead: bool = True,
+    is_padded: bool = True,
+    **_: Any,
+) -> ReviewSamples:
+    """Open "train" or "validation" below ``root``, tokenized as a model of ``vocabulary`` needs."""
+    train = read_reviews(find_split(root, "train"))
+    reviews = train if split == "train" else read_reviews(find_split(root, split))
+    owners: dict[str, int] = {}
+    for index, text in enumerate(train.texts):
+        owners.setdefault(text, index)
+    return ReviewSamples(
+        reviews,
+        owners,
+        open_tokenizer(TOKENIZERS[tokenizer], root, train.texts, vocabulary),
+        ReviewFormat(
+            length=length, has_phrases=has_phrases, is_ahead=is_ahead, is_padded=is_padded
+        ),
+    )
+
+
+SPEC = DataSpec(
+    name="sst2",
+    licence="none stated; distributed by GLUE for research",
+    revision="GLUE, 2018",
+    url=SOURCE,
+    files="sst2/train.tsv and sst2/dev.tsv",
+    size="67,349 + 872 sentences",
+    open=open_split,
+)

@@ -6,7 +6,7 @@ The paper's preset has the vocabulary and the length of the experiments that thi
 from typing import TYPE_CHECKING, Any
 
 from hpml_models.networks.tensor_plans import by_name
-from hpml_models.types import Batch, ModelSpec, Preset, Recipe, Tensors
+from hpml_models.types import IGNORED, Batch, ModelSpec, Preset, Recipe, Tensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,7 +45,7 @@ def make_batch(
             "attention_mask": (source != PAD).long(),
             "decoder_input_ids": target[:, :-1],
         },
-        targets={"labels": target[:, 1:]},
+        targets={"labels": target[:, 1:].where(target[:, 1:] != PAD, IGNORED)},
     )
 
 
@@ -55,14 +55,14 @@ def loss(outputs_BTV: "Tensor", targets: Tensors) -> "Tensor":
 
     labels_BT = targets["labels"]
     total = cross_entropy(
-        outputs_BTV.flatten(0, 1), labels_BT.flatten(), ignore_index=PAD, reduction="sum"
+        outputs_BTV.flatten(0, 1), labels_BT.flatten(), ignore_index=IGNORED, reduction="sum"
     )
     return total / loss_count(targets).clamp(min=1)
 
 
 def loss_count(targets: Tensors) -> "Tensor":
     """Count the words, on their own device."""
-    return (targets["labels"] != PAD).sum()
+    return (targets["labels"] != IGNORED).sum()
 
 
 def optimizer(parameters: "Iterable[Any]") -> "torch.optim.Optimizer":

@@ -4,7 +4,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from hpml_models.prepare import synthetic
-from hpml_models.prepare.loading import endless, make_loader
+from hpml_models.prepare.loading import training_batches
 from hpml_models.types import SEED, SYNTHETIC, Batch, Case, ModelSpec
 from hpml_steps.incorrect import Incorrect
 
@@ -33,6 +33,6 @@ def build_batches(spec: ModelSpec, case: Case, device: str) -> list[Batch]:
         made = synthetic.batches(spec, case.preset, case.batch, BATCHES)
     else:
         options = spec.presets[case.preset].options
-        loader = make_loader(case.data, str(case.data_root), "train", case.batch, **options)
-        made = list(islice(endless(loader), BATCHES))
+        batches = training_batches(case.data, str(case.data_root), case.batch, **options)
+        made = list(islice(batches, BATCHES))
     return [batch.to(device) for batch in made]

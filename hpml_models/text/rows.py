@@ -4,9 +4,9 @@ Python lists of arrays would be copied page by page into each loading worker, as
 counts change; one array is shared.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,24 +61,31 @@ def pad(rows: Sequence[Ints], value: int, length: int | None = None) -> NDArray[
     return padded
 
 
-def encode(tokenizer: "TextTokenizer", texts: Iterable[str], length: int) -> tuple[Rows, int]:
-    """Tokenize texts, control tokens included; return rows and how many were cut to ``length``."""
-    encodings = encodings_of(tokenizer, texts, length, with_words=False)
-    return pack([one.ids for one in encodings]), sum(bool(one.overflowing) for one in encodings)
+class Encoded(NamedTuple):
+    """Texts as token ids, the word that each token is of (-1 for control tokens), how many cut."""
+
+    ids: Rows
+    words: Rows | None
+    cut: int
 
 
-def encodings_of(
-    tokenizer: "TextTokenizer", texts: Iterable[str], length: int, *, with_words: bool
-) -> "list[Encoding]":
-    """Tokenize texts, each cut to ``length`` tokens; ``with_words`` also by word and place."""
+def encode(
+    tokenizer: "TextTokenizer", texts: Sequence[str], length: int, *, with_words: bool = False
+) -> Encoded:
+    """Tokenize texts, control tokens included, each cut to ``length`` tokens."""
     inner = tokenizer.tokenizer
     inner.enable_truncation(length)
     try:
-        return (inner.encode_batch if with_words else inner.encode_batch_fast)(list(texts))
+        # The fast one does not note which word a token is of.
+        encodings = (inner.encode_batch if with_words else inner.encode_batch_fast)(texts)
     finally:
         inner.no_truncation()
+    return Encoded(
+        pack([one.ids for one in encodings]),
+        pack([_words(one) for one in encodings]) if with_words else None,
+        sum(bool(one.overflowing) for one in encodings),
+    )
 
 
-def word_rows(encodings: "Sequence[Encoding]") -> Rows:
-    """Return the word that each token is of; -1 for control tokens."""
-    return pack([[-1 if word is None else word for word in one.word_ids] for one in encodings])
+def _words(encoding: "Encoding") -> Sequence[int]:
+    return [-1 if word is None else word for word in encoding.word_ids]

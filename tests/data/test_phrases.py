@@ -12,7 +12,7 @@ from hpml_models.text.phrases import (
     phrase_ranges,
     span_matrix,
 )
-from hpml_models.text.rows import encodings_of, word_rows
+from hpml_models.text.rows import encode
 from hpml_models.text.tokenizer import train_tokenizer
 
 # Tokens of each word of a sentence.
@@ -68,8 +68,10 @@ def test_more_phrases_than_there_is_room_for_are_an_error() -> None:
 def test_the_tokens_of_a_phrase_are_its_text(words: list[str]) -> None:
     text = " ".join(words)
     tokenizer = train_tokenizer(byte_bpe.KIND, [], 261)
-    (encoding,) = encodings_of(tokenizer, [text], 40, with_words=True)
-    (word_T,) = word_rows([encoding])
+    encoding = tokenizer.tokenizer.encode(text)
+    rows = encode(tokenizer, [text], 60, with_words=True).words
+    assert rows is not None
+    (word_T,) = rows
     for first, last in phrase_ranges(word_T):
         begin, end = encoding.offsets[first][0], encoding.offsets[last - 1][1]
         decoded = tokenizer.tokenizer.decode(encoding.ids[first:last]).strip()

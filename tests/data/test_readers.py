@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpml_models.data import spa_eng, squad, sst2
-from hpml_models.data.spa_eng import Pair
 from hpml_models.data.squad import Answer
+from hpml_models.data.translations import Pair
 
 # Anything but what separates cells and lines; a sentence is not blank.
 SENTENCES = st.text(

@@ -103,7 +103,10 @@ def test_a_model_without_room_for_the_published_vocabulary_gets_its_own(tmp_path
 def test_rows_are_what_the_tokenizer_gives_cut_and_counted(texts: list[str], length: int) -> None:
     tokenizer = train_tokenizer(byte_bpe.KIND, [], 261)
     whole = [tokenizer.tokenizer.encode(text).ids for text in texts]
-    made, cut = rows.encode(tokenizer, texts, length)
+    made, words, cut = rows.encode(tokenizer, texts, length, with_words=True)
+    assert rows.encode(tokenizer, texts, length).ids.flat.tolist() == made.flat.tolist()
+    assert words is not None
+    assert (words.sizes == made.sizes).all()
     assert [len(one) for one in made] == [min(len(one), length) for one in whole]
     assert cut == sum(len(one) > length for one in whole)
     for row, ids in zip(made, whole, strict=True):
@@ -125,6 +128,6 @@ def test_the_published_files_make_transformers_own_tokens(
     expected = theirs.from_pretrained(str(folder))(list(texts))["input_ids"]
     tokenizer = open_tokenizer(kind, Path(data_root), [], kind.published_size)
     assert tokenizer.size == kind.published_size
-    assert [row.tolist() for row in rows.encode(tokenizer, texts, 512)[0]] == expected
+    assert [row.tolist() for row in rows.encode(tokenizer, texts, 512).ids] == expected
     with pytest.raises(ValueError, match="the model's vocabulary 30000"):
         tokenizer.check_fits(30_000)

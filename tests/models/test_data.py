@@ -3,6 +3,7 @@
 import hashlib
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +13,11 @@ from torchvision.datasets import CIFAR10
 
 from hpml_models.cases import registry
 from hpml_models.data.cifar10 import SPEC
+from hpml_models.data.samples import Key, Samples
 from hpml_models.models import translation
 from hpml_models.prepare import synthetic
-from hpml_models.prepare.loading import endless, make_loader, prepare_loading
-from hpml_models.types import Batch, ModelSpec
+from hpml_models.prepare.loading import prepare_loading, training_batches
+from hpml_models.types import IGNORED, Batch, ModelSpec
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
@@ -59,7 +61,9 @@ def test_either_layout_gives_normalised_images_and_their_labels(
 ) -> None:
     root = request.getfixturevalue(layout)
     assert len(SPEC.open(root, "train")) == train
-    for image, label in SPEC.open(root, "validation"):
+    samples = SPEC.open(root, "validation")
+    batch = samples.collate([samples[Key(index)] for index in range(len(samples))])
+    for image, label in zip(batch.inputs["pixel_values"], batch.targets["labels"], strict=True):
         assert image.shape == (3, 32, 32)
         assert image.dtype == torch.float32
         assert torch.allclose(image, torch.full_like(image, label * 20 / 255 * 2 - 1))
@@ -67,7 +71,7 @@ def test_either_layout_gives_normalised_images_and_their_labels(
 
 def test_the_real_samples_load(data_root: str) -> None:
     """Run on real data where ``--data-root`` gives it."""
-    batch = next(endless(make_loader("cifar10", data_root, "train", 64)))
+    batch = next(training_batches("cifar10", data_root, 64))
     images = batch.inputs["pixel_values"]
     assert images.shape == (64, 3, 32, 32)
     assert images.abs().max() <= 1
@@ -83,8 +87,13 @@ def test_loading_is_a_step(folders: Path) -> None:
         step.run()
 
 
+def read_all(samples: Samples[Any]) -> None:
+    for index in range(len(samples)):
+        samples[Key(index)]
+
+
 def test_a_missing_folder_is_named_with_what_was_expected(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=rf"train split in {tmp_path}.*<class>"):
+    with pytest.raises(FileNotFoundError, match=rf"put .*<class>.* into {tmp_path}"):
         SPEC.open(tmp_path, "train")
 
 
@@ -105,13 +114,13 @@ def test_a_truncated_image_is_named(folders: Path) -> None:
     damaged = folders / "cifar10/test/cat/0.png"
     damaged.write_bytes(damaged.read_bytes()[:60])
     with pytest.raises(ValueError, match=r"cat/0\.png is no whole image.*expected 32x32"):
-        list(SPEC.open(folders, "validation"))
+        read_all(SPEC.open(folders, "validation"))
 
 
 def test_an_image_of_another_size_is_named(folders: Path) -> None:
     Image.new("RGB", (64, 32)).save(folders / "cifar10/test/cat/0.png")
     with pytest.raises(ValueError, match=r"cat/0\.png has \(64, 32\) pixels: expected 32x32"):
-        list(SPEC.open(folders, "validation"))
+        read_all(SPEC.open(folders, "validation"))
 
 
 def test_a_damaged_archive_is_named(archive: Path) -> None:
@@ -121,8 +130,8 @@ def test_a_damaged_archive_is_named(archive: Path) -> None:
 
 
 def test_too_few_samples_for_a_batch_are_counted(folders: Path) -> None:
-    with pytest.raises(ValueError, match="20 train samples: too few for a batch of 21"):
-        make_loader("cifar10", str(folders), "train", 21)
+    with pytest.raises(ValueError, match=r"cifar10 in .*: 20 samples: too few for a batch of 21"):
+        training_batches("cifar10", str(folders), 21)
 
 
 def synthetic_batches(spec: ModelSpec) -> list[Batch]:
@@ -139,7 +148,7 @@ def test_synthetic_batches_are_seeded(spec: ModelSpec) -> None:
 
 
 def test_synthetic_batches_have_the_shapes_of_the_real_data(folders: Path) -> None:
-    real = next(endless(make_loader("cifar10", str(folders), "train", 8)))
+    real = next(training_batches("cifar10", str(folders), 8))
     made = synthetic_batches(registry.models()["resnet18"])[0]
     for one, other in ((made.inputs, real.inputs), (made.targets, real.targets)):
         assert {name: value.shape for name, value in one.items()} == {
@@ -151,6 +160,8 @@ def test_synthetic_batches_have_the_shapes_of_the_real_data(folders: Path) -> No
 def test_a_translation_is_shown_what_comes_before_what_it_is_to_give() -> None:
     batch = synthetic_batches(registry.models()["translation"])[0]
     labels = batch.targets["labels"]
-    assert torch.equal(batch.inputs["decoder_input_ids"][:, 1:], labels[:, :-1])
-    assert (labels == translation.PAD).any()
-    assert translation.loss_count(batch.targets) == int((labels != translation.PAD).sum())
+    is_word = labels != IGNORED
+    shown = batch.inputs["decoder_input_ids"][:, 1:]
+    assert torch.equal(shown[is_word[:, 1:]], labels[:, :-1][is_word[:, 1:]])
+    assert not is_word.all()
+    assert translation.loss_count(batch.targets) == int(is_word.sum())
