@@ -2,14 +2,21 @@
 
 import re
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pytest
 from scripted import RunSuite
 
+from hpml_gate.measure.block import time_block
 from hpml_kernels.call import bind, check_result
+from hpml_models import models
+from hpml_models.cases import matrix, registry
+from hpml_models.cases.matrix import Setting
+from hpml_models.prepare.step import prepare_step
+from hpml_models.types import Mode
 
 if TYPE_CHECKING:
     from hpml_kernels.types import Kernel
@@ -37,6 +44,32 @@ def test_the_kernel_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     check_result(kernel, bound.result(), kernel.reference(*inputs))
     assert "-> none" in bound.effective()["signature"]
     del sys.modules["example_kernel"]
+
+
+@pytest.fixture
+def perceptron(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The example's file among the models that there are."""
+    example = block("CONTRIBUTING.md", '"""hpml_models/models/perceptron.py')
+    (tmp_path / "perceptron.py").write_text(example)
+    monkeypatch.setattr(models, "__path__", [*models.__path__, str(tmp_path)])
+    find_again: Callable[[], None] = registry._found.cache_clear  # noqa: SLF001
+    find_again()
+    yield
+    find_again()
+    del sys.modules["hpml_models.models.perceptron"]
+
+
+@pytest.mark.usefixtures("perceptron")
+def test_the_model_is_one_file() -> None:
+    setting = Setting(device="cpu", preset="tiny")
+    axes = {"model": ("perceptron",), "strategy": ("single",), "precision": ("fp32",)}
+    listed = [case for mode in get_args(Mode) for case in matrix.cases(mode, setting, axes)]
+    runnable = [case for case in listed if not matrix.why_not(case)]
+    assert {case.mode for case in runnable} == {"train", "inference"}
+    for case in runnable:
+        step = prepare_step(case)
+        assert step.measure(time_block, 1)[0].ns > 0
+        step.close()
 
 
 def test_the_gate_in_a_suite_of_ones_own(tmp_path: Path, run_suite: RunSuite) -> None:
