@@ -98,7 +98,8 @@ class Disturbance(msgspec.Struct, frozen=True, kw_only=True):
     preemptions_per_s: float
     page_faults_per_block: float
     cpu_mhz: float | None = None
-    gpus: list[str] = []
+    gpus: list[str] = []  # with clock and temperature
+    gpus_held_back: list[str] = []  # which, by what
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
