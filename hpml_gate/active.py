@@ -6,7 +6,7 @@ import pytest
 from _pytest.runner import runtestprotocol  # what plugins that rerun tests use, too
 
 from hpml_gate import pytest_benchmark_adapter as adapter
-from hpml_gate.baselines.store import BaselineError
+from hpml_gate.baselines.session_file import BaselineError
 from hpml_gate.bench import Bench
 from hpml_gate.output.files_of_a_run import Outputs, write
 from hpml_gate.output.terminal import summarize

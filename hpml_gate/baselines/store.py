@@ -2,12 +2,10 @@
 
 Each file is a pytest-benchmark JSON document with the raw times, so that its command line reads
 them too (``pytest-benchmark --storage FOLDER compare``). A file is written once, whole, under a
-number of its own, and never changed. The newest file that starts a case anew, and the sessions
+name of its own, and never changed. The newest file that starts a case anew, and the sessions
 after it that passed and were added to it, are that case's baseline.
 """
 
-import json
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -17,19 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from hpml_gate import pytest_benchmark_adapter as adapter
+from hpml_gate.baselines import session_file
 from hpml_gate.baselines.fingerprint import Fingerprint
+from hpml_gate.baselines.session_file import KEY, SCHEMA_VERSION, SESSIONS, BaselineError
 from hpml_gate.judge.statistics import Drift, usual_drift
 from hpml_gate.measure.samples import launch_medians
 
-SCHEMA_VERSION = 1
-SESSIONS = "[0-9][0-9][0-9][0-9]_gate.json"  # a name that pytest-benchmark looks for
-KEY = "hpml_gate"  # the one key that the gate adds to pytest-benchmark's document
-COMMIT_LENGTH = 40  # of a commit's full name; pytest-benchmark has words where there is none
 MOST_SESSIONS = 5  # how many sessions of a case are kept to know its drift
-
-
-class BaselineError(Exception):
-    """A baseline cannot be read or written; the message names the file and the remedy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +99,7 @@ class Baselines:
         try:
             self.own_folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=self.own_folder) as trial:
-                _write_next(Path(trial), "")
+                session_file.write(Path(trial), "")
         except OSError as error:
             raise _cannot_write(self.own_folder, error) from None
 
@@ -128,7 +120,7 @@ class Baselines:
             },
         }
         try:
-            return _write_next(self.own_folder, adapter.to_json(stamped))
+            return session_file.write(self.own_folder, adapter.to_json(stamped))
         except OSError as error:
             raise _cannot_write(self.own_folder, error) from None
 
@@ -136,11 +128,13 @@ class Baselines:
 def _read_folder(folder: Path) -> dict[str, Baseline]:
     found: dict[str, Baseline] = {}
     for file in sorted(folder.glob(SESSIONS)):
-        recorded, added, retired = _read(file)
-        for case_id in retired:
+        session = session_file.read(file)
+        for case_id in session.hpml_gate.retired:
             found.pop(case_id, None)
-        for one in recorded:
-            level = found.get(one.case_id) if one.case_id in added else None
+        for row in session.benchmarks:
+            one = _baseline(row, session.commit_info, file)
+            is_added = one.case_id in session.hpml_gate.added
+            level = found.get(one.case_id) if is_added else None
             found[one.case_id] = one if level is None else _with_another(level, one)
     return found
 
@@ -151,66 +145,17 @@ def _with_another(level: Baseline, one: Baseline) -> Baseline:
     return replace(one, sessions=sessions, commit=level.commit, is_dirty=level.is_dirty)
 
 
-def _read(file: Path) -> tuple[list[Baseline], list[str], list[str]]:
-    """Return what a session recorded, what of it was added to earlier ones, what it retired."""
-    remedy = "restore it from version control, or delete it to record its cases afresh"
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BaselineError(f"baseline {file} is unreadable ({error}): {remedy}") from None
-    version = document.get(KEY, {}).get("schema_version") if isinstance(document, dict) else None
-    if version != SCHEMA_VERSION:
-        raise BaselineError(
-            f"baseline {file} has schema version {version}, this gate reads {SCHEMA_VERSION}: "
-            f"run the gate that wrote it, or {remedy}"
-        )
-    try:
-        commit = document["commit_info"]
-        recorded = [baseline_of(row, commit, file) for row in document["benchmarks"]]
-        return recorded, [*document[KEY].get("added", [])], [*document[KEY]["retired"]]
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise BaselineError(
-            f"baseline {file} is damaged ({type(error).__name__}: {error}): {remedy}"
-        ) from None
-
-
-def baseline_of(row: Mapping[str, Any], commit: Mapping[str, Any], file: Path) -> Baseline:
-    """Read one case of a session's document; raises KeyError, TypeError, ValueError if damaged."""
-    info, seconds = row["extra_info"], row["stats"]["data"]
-    blocks, rest = divmod(len(seconds), info["launches"])
-    if rest or not blocks or min(seconds) <= 0:
-        raise ValueError(f"{len(seconds)} times in {info['launches']} launches")
-    step_ns = [
-        [second * 1e9 for second in seconds[start : start + blocks]]
-        for start in range(0, len(seconds), blocks)
-    ]
-    metrics = {name: [*one["values"]] for name, one in info.get("metrics", {}).items()}
+def _baseline(row: session_file.Row, commit: session_file.Commit, file: Path) -> Baseline:
+    info = row.extra_info
+    metrics = {name: one.values for name, one in info.metrics.items()}
     return Baseline(
-        case_id=info["case_id"],
-        test=row["fullname"],
-        sessions=[StoredSession(step_ns=step_ns, metrics=metrics)],
+        case_id=info.case_id,
+        test=row.fullname,
+        sessions=[StoredSession(step_ns=row.step_ns, metrics=metrics)],
         file=file,
-        commit=commit["id"] if len(commit["id"]) == COMMIT_LENGTH else None,
-        is_dirty=bool(commit.get("dirty")),
+        commit=commit.name,
+        is_dirty=bool(commit.dirty),
     )
-
-
-def _write_next(folder: Path, text: str) -> Path:
-    """Write a whole file under the next free number: complete, or not there at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".part", encoding="utf-8") as part:
-        part.write(text)
-        part.flush()
-        os.fsync(part.fileno())
-        os.fchmod(part.fileno(), 0o644)  # a temporary file is its owner's alone; a baseline is not
-        while True:
-            numbers = [int(file.name[:4]) for file in folder.glob(SESSIONS)]
-            target = folder / f"{max(numbers, default=0) + 1:04}_gate.json"
-            try:
-                os.link(part.name, target)  # unlike a rename it never replaces another's file
-            except FileExistsError:
-                continue
-            return target
 
 
 def _cannot_write(folder: Path, error: OSError) -> BaselineError:

@@ -8,7 +8,8 @@ from typing import Any
 
 from hpml_gate import pytest_benchmark_adapter as adapter
 from hpml_gate import record
-from hpml_gate.baselines.store import MOST_SESSIONS, BaselineError
+from hpml_gate.baselines.session_file import BaselineError
+from hpml_gate.baselines.store import MOST_SESSIONS
 from hpml_gate.files import write_whole
 from hpml_gate.judge.verdict import Status
 from hpml_gate.output import ci_formats

@@ -17,12 +17,12 @@ from math import exp, log
 from pathlib import Path
 from statistics import mean
 
-import msgspec
 import numpy as np
 
 from hpml_gate import record
-from hpml_gate.baselines.fingerprint import Fingerprint
-from hpml_gate.baselines.store import KEY, SESSIONS, BaselineError, baseline_of
+from hpml_gate.baselines import session_file
+from hpml_gate.baselines.session_file import SESSIONS, BaselineError
+from hpml_gate.measure.samples import launch_medians
 from hpml_gate.words import sparkline
 
 FEWEST = 8  # sessions; with fewer, two levels cannot be told from noise
@@ -116,19 +116,15 @@ def _of_run(file: Path) -> Iterator[Session]:
 
 def _stored(file: Path) -> Iterator[Session]:
     """Yield what a baseline file holds."""
-    try:
-        document = msgspec.json.decode(file.read_bytes())
-        for row in document["benchmarks"]:
-            one = baseline_of(row, document["commit_info"], file)
-            yield Session(
-                machine=Fingerprint(facts=document[KEY]["fingerprint"]).id,
-                case_id=one.case_id,
-                datetime=document["datetime"],
-                commit=document["commit_info"]["id"],
-                log_ns=mean(log(ns) for ns in one.launch_medians_ns[0]),
-            )
-    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
-        raise BaselineError(f"{file} ({type(error).__name__}: {error})") from None
+    session = session_file.read(file)
+    for row in session.benchmarks:
+        yield Session(
+            machine=file.parent.name,
+            case_id=row.extra_info.case_id,
+            datetime=session.datetime,
+            commit=session.commit_info.id,
+            log_ns=mean(log(ns) for ns in launch_medians(row.step_ns)),
+        )
 
 
 def lines(series: dict[tuple[str, str], list[Session]]) -> Iterator[str]:

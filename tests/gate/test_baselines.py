@@ -1,14 +1,18 @@
 """Stored baselines: whole or not there, never overwritten, bad ones named with a remedy."""
 
 import json
+import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_benchmark.storage.file import FileStorage
 
 from hpml_gate.baselines.fingerprint import Fingerprint
-from hpml_gate.baselines.store import KEY, MOST_SESSIONS, BaselineError, Baselines
+from hpml_gate.baselines.session_file import KEY, BaselineError
+from hpml_gate.baselines.store import MOST_SESSIONS, Baselines
 
 HERE = Fingerprint(facts={"cpu": "Test CPU (R)", "cores": 2})
 THERE = Fingerprint(facts={"cpu": "Test CPU (R)", "cores": 4})
@@ -115,9 +119,39 @@ def test_another_machines_baseline_is_known_but_not_used(baselines: Baselines) -
     assert baselines.measured_elsewhere("b") is None
 
 
+def test_two_branches_that_record_merge_without_conflict(tmp_path: Path) -> None:
+    """Each adds a file that the other does not have; the later one counts where both measured."""
+    ours, theirs = (
+        Baselines(folder=tmp_path / name, fingerprint=HERE) for name in ("ours", "theirs")
+    )
+    ours.write(document(row("a", [1.0, 1.0]), row("b", [1.0, 1.0])), added=[], retired=[])
+    theirs.write(document(row("a", [2.0, 2.0])), added=[], retired=[])
+    for file in theirs.own_folder.iterdir():
+        assert not (ours.own_folder / file.name).exists()
+        file.rename(ours.own_folder / file.name)
+    found = reread(ours).by_case
+    assert (found["a"].step_ns[0], found["b"].step_ns[0]) == ([2e9], [1e9])
+
+
+def test_a_session_is_newer_than_all_before_it_whatever_the_clock_says(
+    baselines: Baselines,
+) -> None:
+    first = baselines.write(document(row("a", [1.0, 1.0])), added=[], retired=[])
+    first.rename(first.with_name("2999_0101T000000.000000-0a_gate.json"))
+    baselines.write(document(row("a", [2.0, 2.0])), added=[], retired=[])
+    assert reread(baselines).by_case["a"].step_ns == [[2e9], [2e9]]
+
+
+def test_pytest_benchmarks_own_command_finds_the_sessions(baselines: Baselines) -> None:
+    written = baselines.write(document(row("a", [1.0, 1.0])), added=[], retired=[])
+    open_storage: Any = FileStorage  # without types
+    storage = open_storage(str(baselines.folder), logger=None)
+    assert [Path(file) for file in storage.query()] == [written]
+
+
 WRITTEN = {
+    **document(row("a", [1.0, 2.0])),
     KEY: {"schema_version": 1, "added": [], "retired": []},
-    "commit_info": {"id": "unversioned"},
 }
 
 
@@ -128,24 +162,52 @@ def damage(baselines: Baselines, text: str) -> Path:
     return file
 
 
+def changed(**changes: Any) -> str:
+    """A session with one case, whose row or its parts are changed."""
+    made = row("a", [1.0, 2.0])
+    for name, value in changes.items():
+        part = made["stats"] if name == "data" else made["extra_info"]
+        part[name] = value
+    return json.dumps({**WRITTEN, "benchmarks": [made]})
+
+
+def test_what_the_gate_does_not_read_may_be_no_number(baselines: Baselines) -> None:
+    damage(baselines, changed(effective={"loss": float("nan")}))
+    assert baselines.by_case["a"].step_ns == [[1e9], [2e9]]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
+        ("", "unreadable"),
         ('{"benchmarks": [', "unreadable"),
+        ("<<<<<<< HEAD\n{}", "unreadable"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n", "unreadable"),
+        ("[" * 100_000, "unreadable"),
         ("[]", "schema version None"),
         ("{}", "schema version None"),
+        (json.dumps({KEY: [1]}), "schema version None"),
         (json.dumps({KEY: {"schema_version": 99}}), "schema version 99"),
         (json.dumps({KEY: {"schema_version": 1}}), "damaged"),
         (json.dumps({**WRITTEN, "benchmarks": [{}]}), "damaged"),
-        (json.dumps({**WRITTEN, "benchmarks": [row("a", [1.0] * 3)]}), "3 times in 2 launches"),
-        (json.dumps({**WRITTEN, "benchmarks": [row("a", [1.0, -1.0])]}), "damaged"),
-        (json.dumps({**WRITTEN, "benchmarks": [row("a", ["fast", 1.0])]}), "damaged"),
+        (json.dumps({**WRITTEN, "benchmarks": None}), "damaged"),
+        (json.dumps({**WRITTEN, "commit_info": ["id"]}), "damaged"),
+        (json.dumps({**WRITTEN, "commit_info": {"id": 7}}), "damaged"),
+        (json.dumps({**WRITTEN, KEY: {"schema_version": 1, "retired": "a"}}), "damaged"),
+        (changed(data=[1.0] * 3), "3 times in 2 launches"),
+        (changed(data=[1.0, -1.0]), "damaged"),
+        (changed(data=[1.0, 0.0]), "damaged"),
+        (changed(data=[1.0, float("nan")]), "damaged"),
+        (changed(data=[1.0, float("inf")]), "damaged"),
+        (changed(data=[1.0, 1e308]), "damaged"),
+        (changed(data=["1.0", 1.0]), "damaged"),
+        (changed(launches=1), "damaged"),
+        (changed(launches=-2), "damaged"),
+        (changed(case_id=["a"]), "damaged"),
+        (changed(metrics=[1]), "damaged"),
+        (changed(metrics={"peak_bytes": {"values": [float("nan")]}}), "damaged"),
     ],
-    ids=[
-        "truncated", "list", "plain", "future", "no-rows", "empty-row", "uneven", "negative",
-        "edited",
-    ],
-)  # fmt: skip
+)
 def test_a_bad_file_is_named_with_a_remedy_and_left_alone(
     baselines: Baselines, text: str, says: str
 ) -> None:
@@ -155,6 +217,21 @@ def test_a_bad_file_is_named_with_a_remedy_and_left_alone(
     assert str(file) in str(caught.value)
     assert "delete it" in str(caught.value)
     assert file.read_text() == text
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda file: file.symlink_to("/nowhere")])
+def test_what_is_no_file_is_named(baselines: Baselines, make: Callable[[Path], object]) -> None:
+    file = damage(baselines, "")
+    file.unlink()
+    make(file)
+    with pytest.raises(BaselineError, match="no file that can be read"):
+        _ = baselines.by_case
+
+
+@pytest.mark.parametrize("commit", ["unversioned", "--output=/tmp/of-forty-letters-in-all-xy", ""])
+def test_what_is_no_commits_name_is_none(baselines: Baselines, commit: str) -> None:
+    damage(baselines, json.dumps({**WRITTEN, "commit_info": {"id": commit}}))
+    assert baselines.by_case["a"].commit is None
 
 
 def test_a_folder_that_cannot_be_written_is_known_before_anything_is_measured(
