@@ -74,7 +74,7 @@ class DataSpec:
     """A real data set: where it is from, and how to open it.
 
     ``open`` gets the data root, the split, and the options of the model's preset, and returns
-    :class:`hpml_models.data.samples.Samples`.
+    :class:`hpml_models.samples.base.Samples`.
     """
 
     name: str

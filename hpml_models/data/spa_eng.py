@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from hpml_models.data.translations import Pair, TranslationSamples
+from hpml_models.samples.translations import Pair, TranslationSamples
 from hpml_models.text import words
 from hpml_models.text.files import fault, find_file, table
 from hpml_models.text.tokenizer import open_tokenizer

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hpml_models.data.question_windows import QuestionSamples, QuestionSet
+from hpml_models.samples.question_windows import QuestionSamples, QuestionSet
 from hpml_models.text import wordpiece
 from hpml_models.text.files import fault, find_file, read_text
 from hpml_models.text.tokenizer import open_tokenizer

@@ -7,7 +7,7 @@ Below a data root: ``sst2/train.tsv`` and ``sst2/dev.tsv``, or GLUE's own folder
 from pathlib import Path
 from typing import Any
 
-from hpml_models.data.reviews import ReviewFormat, Reviews, ReviewSamples
+from hpml_models.samples.reviews import ReviewFormat, Reviews, ReviewSamples
 from hpml_models.text import byte_bpe, wordpiece, xlm
 from hpml_models.text.files import fault, find_file, table
 from hpml_models.text.tokenizer import open_tokenizer

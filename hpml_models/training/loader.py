@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hpml_models.data.samples import Key, Samples
+from hpml_models.samples.base import Key, Samples
 from hpml_models.types import SEED, Batch
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hpml_models.data import cifar10
-from hpml_models.data.samples import Key
+from hpml_models.samples.base import Key
 from hpml_models.training.loader import Order, Walk, Workers, make_loader
 
 ORDERS = st.builds(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hpml_models.data import spa_eng, squad, sst2
 from hpml_models.data.squad import Answer
-from hpml_models.data.translations import Pair
+from hpml_models.samples.translations import Pair
 
 # Anything but what separates cells and lines; a sentence is not blank.
 SENTENCES = st.text(

@@ -9,7 +9,7 @@ from files import write_pairs, write_questions, write_reviews
 
 from hpml_models.cases import registry
 from hpml_models.data import spa_eng, squad, sst2
-from hpml_models.data.samples import Key, Samples
+from hpml_models.samples.base import Key, Samples
 from hpml_models.types import Batch
 
 VOCABULARY = 600

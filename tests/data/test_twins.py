@@ -9,7 +9,7 @@ import torch
 from files import write_pairs, write_questions, write_reviews
 
 from hpml_models.cases import registry
-from hpml_models.data.samples import Key
+from hpml_models.samples.base import Key
 from hpml_models.text import twins
 from hpml_models.types import IGNORED, Batch
 

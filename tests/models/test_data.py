@@ -13,10 +13,10 @@ from torchvision.datasets import CIFAR10
 
 from hpml_models.cases import registry
 from hpml_models.data.cifar10 import SPEC
-from hpml_models.data.samples import Key, Samples
 from hpml_models.models import translation
 from hpml_models.prepare import synthetic
 from hpml_models.prepare.loading import prepare_loading, training_batches
+from hpml_models.samples.base import Key, Samples
 from hpml_models.types import IGNORED, Batch, ModelSpec
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]

@@ -194,6 +194,7 @@ def test_collection_imports_nothing_heavy() -> None:
     ("folder", "names"),
     [
         ("hpml_models/models", registry.models()),
+        ("hpml_models/data", registry.data_sets()),
         ("hpml_models/strategies", registry.strategies()),
         ("hpml_models/runtimes", registry.runtimes()),
         ("hpml_models/quantization", registry.quantizations()),

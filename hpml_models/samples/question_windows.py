@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hpml_models.data.samples import Key, Samples
+from hpml_models.samples.base import Key, Samples
 from hpml_models.text.rows import Ints, pad
 from hpml_models.text.windows import Asked, make_windows
 from hpml_models.types import Batch

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from hpml_models.data.samples import Key, Samples
+from hpml_models.samples.base import Key, Samples
 from hpml_models.text.phrases import most_phrases, span_matrix
 from hpml_models.text.rows import Encoded, Ints, encode, pad
 from hpml_models.types import Batch

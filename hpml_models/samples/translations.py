@@ -6,7 +6,7 @@ B samples, S source tokens, T target tokens.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hpml_models.data.samples import Key, Samples
+from hpml_models.samples.base import Key, Samples
 from hpml_models.text.rows import Ints, encode, pad
 from hpml_models.types import IGNORED, Batch
 
