@@ -26,7 +26,7 @@ from hpml_gate.run.progress import Progress
 from hpml_gate.run.repository import BaseError
 from hpml_gate.run.session import GateSession
 from hpml_gate.run.settings import Settings
-from hpml_gate.run.stash import DESELECTED, GATE, PROGRESS, UNCOLLECTED
+from hpml_gate.run.stash import DESELECTED, GATE, NOT_JUDGED, PROGRESS, UNCOLLECTED
 
 OUTPUTS = pytest.StashKey[Outputs]()
 HELD = pytest.StashKey[Held]()
@@ -157,6 +157,8 @@ def _why_not_measured(item: pytest.Item, report: pytest.TestReport, gate: GateSe
     if report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         return f"its test was skipped ({reason})"
+    if NOT_JUDGED in report.user_properties:
+        return ""
     if report.when == "call" and report.passed and item.nodeid not in gate.cases:
         return "its test passed without measuring"
     return ""

@@ -16,7 +16,8 @@ from hpml_gate.run import against_base, against_baseline
 from hpml_gate.run.case import Case
 from hpml_gate.run.progress import Progress
 from hpml_gate.run.session import GateSession, MeasuredCase
-from hpml_gate.run.settings import percent
+from hpml_gate.run.settings import margin_of_marker
+from hpml_gate.run.stash import NOT_JUDGED
 from hpml_gate.self_test import measure as self_test
 
 
@@ -84,7 +85,10 @@ class Bench:
 
     def _own_margin(self) -> float | None:
         marker = self._node.get_closest_marker("gate")
-        return percent(marker.kwargs["margin"]) if marker else None
+        try:
+            return margin_of_marker(marker) if marker else None
+        except ValueError as error:
+            pytest.fail(str(error), pytrace=False)
 
     def _check_unique(self, case: Case) -> None:
         if self._gate.has_case(case.id):
@@ -93,7 +97,9 @@ class Bench:
             pytest.fail("bench can be used once in a test: parametrize it, or write another")
 
     def _run_untimed(self, order: StepRequest) -> None:
-        if self._gate.settings.mode != "off":
+        if self._gate.settings.mode == "auto":
+            self._node.user_properties.append(NOT_JUDGED)
+        elif self._gate.settings.mode != "off":
             pytest.fail(
                 "nothing can be timed here: pytest-benchmark is disabled (by -n or "
                 "--benchmark-disable). Leave that out, or add --gate off to run each step once, "

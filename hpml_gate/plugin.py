@@ -13,7 +13,8 @@ import pytest
 from hpml_gate import hookspec
 from hpml_gate.run.listing import is_recorded
 from hpml_gate.run.settings import add_options, mode_of
-from hpml_gate.run.stash import DESELECTED, GATE, UNCOLLECTED
+from hpml_gate.run.stash import DESELECTED, GATE, NOT_JUDGED, UNCOLLECTED
+from hpml_gate.run.support import why_not_here
 
 if TYPE_CHECKING:
     from hpml_gate.bench import Bench
@@ -40,12 +41,14 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.stash[DESELECTED] = set()
     config.stash[UNCOLLECTED] = {}
-    config.pluginmanager.register(Collecting(config), "hpml_gate_collecting")
+    config.pluginmanager.register(Reports(config), "hpml_gate_reports")
 
 
 @pytest.fixture
 def bench(request: pytest.FixtureRequest) -> "Bench":
     """Measure a prepared step in fresh launches, judge it, fail when it got slower."""
+    if why := why_not_here(request.config):
+        pytest.skip(f"the gate cannot measure here: {why}")
     from hpml_gate import active
 
     return active.bench_of(request)
@@ -54,6 +57,8 @@ def bench(request: pytest.FixtureRequest) -> "Bench":
 @pytest.fixture
 def gate_cell(request: pytest.FixtureRequest) -> "Cell":
     """Return the test's cell of the record, for tables and curves that it measures by itself."""
+    if why := why_not_here(request.config):
+        pytest.skip(f"the gate cannot measure here: {why}")
     from hpml_gate import active
 
     return active.cell_of_test(request)
@@ -67,12 +72,13 @@ def pytest_gate_describe(item: pytest.Item) -> "Description":
     return describe(item)
 
 
-class Collecting:
-    """Remembers which files could not be collected: their tests are not known to be gone."""
+class Reports:
+    """Remembers what reports say that nobody asks again; they do not say whose they are."""
 
     def __init__(self, config: pytest.Config) -> None:
-        """Keep it with the configuration; a report of collecting does not say whose it is."""
+        """Keep with the configuration which files' tests are not known to be gone."""
         self._uncollected = config.stash[UNCOLLECTED]
+        self._untimed = 0
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note a file that could not be imported, or was skipped."""
@@ -81,6 +87,21 @@ class Collecting:
         elif report.skipped:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
             self._uncollected[report.nodeid] = f"its module was skipped ({reason})"
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count what ran without being timed, in this process or in pytest-xdist's workers."""
+        self._untimed += report.when == "call" and NOT_JUDGED in report.user_properties
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say that a run which looks green judged nothing."""
+        if self._untimed:
+            terminalreporter.write_line(
+                f"gate: {self._untimed} tests ran once, untimed, and were not judged, because "
+                "pytest-benchmark is disabled (by -n or --benchmark-disable): leave that out, or "
+                "add -n0",
+                yellow=True,
+            )
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
@@ -95,11 +116,17 @@ def pytest_collection_modifyitems(
 ) -> Generator[None, None, None]:
     """After all selection: start the gate if something is gated, and check what is missing."""
     yield
-    is_asked = mode_of(config) in ASKING or any(is_recorded(item) for item in items)
-    if is_asked and not config.option.collectonly:
-        from hpml_gate import active
+    is_asked = mode_of(config) in ASKING
+    is_needed = is_asked or any(is_recorded(item) for item in items)
+    if not is_needed or config.option.collectonly:
+        return
+    if why := why_not_here(config):
+        if is_asked:
+            raise pytest.UsageError(f"--gate {mode_of(config)} cannot measure here: {why}")
+        return
+    from hpml_gate import active
 
-        active.start(session, items)
+    active.start(session, items)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -13,6 +13,7 @@ from hpml_gate.protocol import TIME
 Status = Literal["pass", "slower", "faster", "inconclusive", "new", "incomparable"]
 
 CONFIDENCE = 0.98  # of the intervals that are shown
+UNSTEADY = "the baseline's own launches scatter: only recording it anew (--gate record) helps"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,14 +79,10 @@ def against_sessions(  # noqa: PLR0913  what is compared, and how
     ``pass`` needs an upper bound below ``1 + margin``.
     """
     estimate = of_sessions(now, sessions, drift or Drift())
-    low, high = estimate.bounds(CONFIDENCE)
-    if estimate.ratio > 1 + margin and low > 1 + margin / 3:
-        status: Status = "slower"
-    elif estimate.ratio < 1 / (1 + margin) and high < 1 / (1 + margin / 3):
-        status = "faster"
-    else:
-        status = "pass" if high < 1 + margin else "inconclusive"
-    return _verdict(case_id, status, margin, estimate, metric, "baseline")
+    verdict = _verdict(case_id, _status(estimate, margin), margin, estimate, metric, "baseline")
+    if verdict.status == "inconclusive" and not all(is_steady(one, margin) for one in sessions):
+        return replace(verdict, reason=UNSTEADY)
+    return verdict
 
 
 def of_screening(case_id: str, outcome: Outcome, margin: float, metric: str = TIME) -> Verdict:
@@ -131,8 +128,17 @@ def undecided(verdict: Verdict, reason: str) -> Verdict:
 
 
 def is_steady(launches: Sequence[float], margin: float) -> bool:
-    """Say whether launches agree well enough to judge by: compared with themselves they pass."""
-    return against_sessions("", launches, [launches], margin=margin).status == "pass"
+    """Whether launches agree well enough to judge by: compared with themselves they pass."""
+    return _status(of_sessions(launches, [launches], Drift()), margin) == "pass"
+
+
+def _status(estimate: Estimate, margin: float) -> Status:
+    low, high = estimate.bounds(CONFIDENCE)
+    if estimate.ratio > 1 + margin and low > 1 + margin / 3:
+        return "slower"
+    if estimate.ratio < 1 / (1 + margin) and high < 1 / (1 + margin / 3):
+        return "faster"
+    return "pass" if high < 1 + margin else "inconclusive"
 
 
 def _clear_status(estimate: Estimate, margin: float) -> Status:

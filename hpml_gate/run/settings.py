@@ -170,9 +170,24 @@ def percent(text: str) -> float:
         value = float(text.removesuffix("%")) / 100
     except ValueError:
         value = -1.0
-    if not text.endswith("%") or not 0 < value < 1:
+    if not text.endswith("%") or not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a percentage like 10%")
     return value
+
+
+def margin_of_marker(marker: pytest.Mark) -> float:
+    """Return a test's own margin; raises ValueError, which says how the marker is written."""
+    margin = marker.kwargs.get("margin")
+    if marker.args or marker.kwargs.keys() != {"margin"} or not isinstance(margin, str):
+        given = [*map(repr, marker.args), *(f"{k}={v!r}" for k, v in marker.kwargs.items())]
+        raise ValueError(
+            f"@pytest.mark.gate({', '.join(given)}): it takes a margin alone, as a percentage in "
+            "quotes: @pytest.mark.gate(margin='5%')"
+        )
+    try:
+        return percent(margin)
+    except argparse.ArgumentTypeError as error:
+        raise ValueError(f"@pytest.mark.gate(margin={margin!r}): {error}") from None
 
 
 def _positive(text: str) -> float:

@@ -11,4 +11,5 @@ if TYPE_CHECKING:
 GATE: pytest.StashKey["GateSession"] = pytest.StashKey()  # only where something is gated
 PROGRESS: pytest.StashKey["Progress"] = pytest.StashKey()
 DESELECTED = pytest.StashKey[set[str]]()
+NOT_JUDGED = ("gate", "not judged")  # a user property of a test that ran untimed
 UNCOLLECTED = pytest.StashKey[dict[str, str]]()  # why, by the node id of a file or folder

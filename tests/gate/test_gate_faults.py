@@ -41,11 +41,12 @@ def test_a_step_that_fails_fails_its_own_test_only(
 def test_where_nothing_can_be_timed_nothing_passes(
     run_suite: RunSuite, how: tuple[str, ...]
 ) -> None:
-    run = run_suite(*how)
+    run = run_suite(*how, "--gate=judge")
     assert run.status == 1
     assert "--gate off" in run.failures["test_step[one]"]
-    untimed = run_suite(*how, "--gate=off")
+    untimed = run_suite(*how)
     assert untimed.status == 0
+    assert "2 tests ran once, untimed, and were not judged" in untimed.output
     assert untimed.sessions == []
 
 

@@ -34,6 +34,11 @@ def test_a_ratio_that_scatter_could_explain_is_not_called_slower() -> None:
     assert judge([1.0, 1.6, 0.9, 1.3], [1.0, 1.4, 0.8, 1.0]).status == "inconclusive"
 
 
+def test_a_baseline_that_scatters_says_that_only_recording_anew_helps() -> None:
+    assert "recording it anew" in judge(STEADY, [1.0, 1.4, 0.8, 1.0]).reason
+    assert not judge([1.0, 1.4, 0.8, 1.0], STEADY).reason
+
+
 def test_launches_that_do_not_scatter_at_all_are_judged_by_their_ratio() -> None:
     assert judge([2.0] * 4, [1.0] * 4).status == "slower"
     assert judge([1.0] * 4, [1.0] * 4).status == "pass"
