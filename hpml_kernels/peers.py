@@ -3,7 +3,7 @@
 A peer computes into ``out``, which is allocated beforehand, as ours do.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from importlib import import_module
@@ -35,8 +35,38 @@ def _map_arrays(make: Callable[[Array], Any], arguments: Iterable[Any]) -> list[
     ]
 
 
-def on_torch(function: Callable[..., object]) -> Mapping[str, Variant]:
+def on_blas(library: str, function: Callable[..., object]) -> Mapping[str, Variant]:
+    """Make a variant of the library's name and one that ends in ``_parallel``, of its BLAS.
+
+    Both call ``function(*inputs, out)``. The number of threads is set when one is bound, for every
+    BLAS that the process has loaded.
+    """
+
+    def bind(threads: int, *arguments: Any) -> Bound:
+        version = import_module(library).__version__
+        pools = import_module("threadpoolctl")
+        pools.threadpool_limits(threads, user_api="blas")
+        return on_host(
+            partial(function, *arguments),
+            arguments[-1],
+            lambda: {library: version, "threads": _blas_threads(pools.threadpool_info())},
+        )
+
+    return {
+        name: replace(variant, threaded_library="blas")
+        for name, variant in _on_one_and_all(library, bind).items()
+    }
+
+
+def _blas_threads(pools: Sequence[Mapping[str, Any]]) -> int:
+    """Return the number of threads that a BLAS takes at the most."""
+    return max(int(one["num_threads"]) for one in pools if one["user_api"] == "blas")
+
+
+def on_torch(function: Callable[..., object], name: str = "torch") -> Mapping[str, Variant]:
     """Make ``torch``, ``torch_parallel`` and ``torch_cuda`` of ``function(torch, *inputs, out)``.
+
+    With another ``name`` they begin with that.
 
     Arrays become tensors: over the same memory on the CPU, copied to the device beforehand on CUDA.
     """
@@ -61,7 +91,10 @@ def on_torch(function: Callable[..., object]) -> Mapping[str, Variant]:
             effective=lambda: {"torch": torch.__version__, "gpu": torch.cuda.get_device_name()},
         )
 
-    return {**_on_one_and_all("torch", bind), "torch_cuda": _on_device("torch", bind_on_device)}
+    return {
+        **_on_one_and_all("torch", bind, name),
+        f"{name}_cuda": _on_device("torch", bind_on_device),
+    }
 
 
 def on_cupy(function: Callable[..., object]) -> Mapping[str, Variant]:
@@ -108,7 +141,9 @@ def on_numexpr(expression: str, *names: str) -> Mapping[str, Variant]:
     return _on_one_and_all("numexpr", bind)
 
 
-def _on_one_and_all(library: str, bind: Callable[..., Bound]) -> Mapping[str, Variant]:
+def _on_one_and_all(
+    library: str, bind: Callable[..., Bound], name: str | None = None
+) -> Mapping[str, Variant]:
     """Make two variants: the number of threads is the process's, so it is set when one is bound."""
     one = Variant(
         bind=lambda *arguments: bind(1, *arguments),
@@ -122,7 +157,7 @@ def _on_one_and_all(library: str, bind: Callable[..., Bound]) -> Mapping[str, Va
         why_not=lambda: why_not_installed(library) or why_not_parallel(),
         cpus=None,
     )
-    return {library: one, f"{library}_parallel": on_all}
+    return {name or library: one, f"{name or library}_parallel": on_all}
 
 
 @cache

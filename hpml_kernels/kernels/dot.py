@@ -7,7 +7,7 @@ from hpml_kernels.checks import check_pair
 from hpml_kernels.cpu import scalar_out
 from hpml_kernels.cuda import add_up_block, cuda, sum_by_blocks
 from hpml_kernels.cuda_streaming import sum_of_two
-from hpml_kernels.peers import on_cupy, on_numpy, on_torch, with_tolerance
+from hpml_kernels.peers import on_blas, on_cupy, on_torch, with_tolerance
 from hpml_kernels.streaming import BLOCK, STEP, VECTORS, summing
 from hpml_kernels.types import Array, Inputs, Kernel, Tolerance, Work
 
@@ -34,7 +34,7 @@ def dot_numpy(x: Array, y: Array, out: Array) -> None:
 
 
 PEERS = {  # not numexpr, whose float32 total is 2 % off at 16 Mi elements
-    **on_numpy(dot_numpy),
+    **on_blas("numpy", dot_numpy),
     **on_torch(lambda torch, x, y, out: out.copy_(torch.dot(x, y))),
     **on_cupy(lambda cupy, x, y, out: out.fill(cupy.dot(x, y))),
 }

@@ -19,7 +19,7 @@ from hpml_kernels.checks import check_array
 from hpml_kernels.cpu import aligned, in_parallel, interpreted, jit
 from hpml_kernels.cuda import THREADS, bind_cuda, cuda, on_cuda, to_device
 from hpml_kernels.matrices import sides
-from hpml_kernels.peers import on_cupy, on_numpy, on_torch
+from hpml_kernels.peers import on_blas, on_cupy, on_torch
 from hpml_kernels.simd.matmul_tile import COLUMNS, ROWS, add_tile
 from hpml_kernels.thread_chunks import bind_chunks, count_nothing, count_work
 from hpml_kernels.types import Array, Bound, DeviceCode, Inputs, Kernel, Tolerance, Variant, Work
@@ -274,7 +274,7 @@ KERNEL = Kernel(
     limit="fma",
     variants={
         "python": replace(interpreted(matmul_loop), largest_size=100**2),
-        **on_numpy(lambda a, b, out: np.matmul(a, b, out=out)),
+        **on_blas("numpy", lambda a, b, out: np.matmul(a, b, out=out)),
         **on_torch(lambda torch, a, b, out: torch.mm(a, b, out=out)),
         **on_cupy(lambda cupy, a, b, out: cupy.matmul(a, b, out=out)),
         "numba": Variant(bind=partial(_bind, parallel=False)),

@@ -34,7 +34,7 @@ FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 LANES, TURNS = 128, 512
 CHUNK = LANES * TURNS * IN_WORD  # samples
 VECTOR, TWO, THREE, GROUP = np.uintp(8), np.uintp(16), np.uintp(24), np.uintp(32)  # lanes
-BLOCK = 2**14  # peers work in blocks that stay in cache
+BLOCK, TORCH_BLOCK = 2**14, 2**16  # peers work in blocks that stay in cache
 
 
 def make_inputs(size: int, generator: np.random.Generator) -> Inputs:
@@ -187,6 +187,19 @@ def pi_torch(torch: Any, samples: int, seed: int, out: Any) -> None:
     out[0] = 4.0 * hits / samples
 
 
+def pi_torch_words(torch: Any, samples: int, seed: int, out: Any) -> None:
+    """Take four 16-bit coordinates from each word of torch's generator, as ours does, in blocks."""
+    generator, hits = torch.Generator(out.device).manual_seed(seed), 0
+    block = TORCH_BLOCK if out.device.type == "cpu" else 2**24
+    for at in range(0, samples, block):
+        size = min(block, samples - at)
+        words = torch.empty(-(-size // IN_WORD), dtype=torch.int64, device=out.device)
+        words.random_(-(2**63), None, generator=generator)  # all 64 bits
+        points = words.view(torch.int16)[: 2 * size].view(2, -1).to(torch.int32).square_()
+        hits += torch.count_nonzero(points[0] + points[1] < int(RADIUS_SQUARED))
+    out[0] = 4.0 * hits / samples
+
+
 @cuda.jit
 def pi_cuda(samples: int, seed: np.uint64, hits_by_block: Array) -> None:
     """Count on the device: a thread for each lane of each chunk, then a block sums its threads."""
@@ -228,6 +241,7 @@ PEERS = {
     **on_numpy(pi_numpy),
     **on_numpy(pi_numpy_words, "numpy_words"),
     **on_torch(pi_torch),
+    **on_torch(pi_torch_words, "torch_words"),
 }
 KERNEL = Kernel(
     name="monte_carlo_pi",

@@ -8,9 +8,11 @@ from numba.extending import register_jitable
 from hpml_kernels.checks import check_scaled_pair
 from hpml_kernels.cuda import by_element, cuda
 from hpml_kernels.cuda_streaming import of_scaled
-from hpml_kernels.peers import on_cupy, on_numexpr, on_numpy, on_torch
+from hpml_kernels.peers import on_blas, on_cupy, on_numexpr, on_numpy, on_torch
 from hpml_kernels.streaming import elementwise
 from hpml_kernels.types import Array, Inputs, Kernel, Tolerance, Work
+
+BLOCK = 2**16
 
 
 def make_inputs(size: int, generator: np.random.Generator) -> Inputs:
@@ -32,8 +34,20 @@ def saxpy(a: Array, x: Array, y: Array) -> Array:
 
 
 def saxpy_numpy(a: float, x: Array, _y: Array, out: Array) -> None:
-    """Compute in two passes, through a temporary array."""
-    out += a * x
+    """Compute in blocks that stay in cache, so that no temporary array passes through memory."""
+    room = np.empty(BLOCK, np.float32)
+    for at in range(0, x.size, BLOCK):
+        block = out[at : at + BLOCK]
+        block += np.multiply(x[at : at + BLOCK], np.float32(a), out=room[: block.size])
+
+
+def saxpy_scipy(a: float, x: Array, _y: Array, out: Array) -> None:
+    """Call the BLAS, which updates ``out`` where it lies if that is contiguous."""
+    from scipy.linalg.blas import saxpy
+
+    updated = saxpy(x, out, a=a)
+    if not np.may_share_memory(updated, out):
+        out[...] = updated
 
 
 def saxpy_cupy(_cupy: Any, a: float, x: Array, _y: Array, out: Array) -> None:
@@ -61,6 +75,7 @@ KERNEL = Kernel(
     variants={
         **elementwise(saxpy, updates=True),
         **on_numpy(saxpy_numpy),
+        **on_blas("scipy", saxpy_scipy),
         **on_numexpr("a * x + out", "a", "x", "y", "out"),
         **on_torch(lambda _torch, a, x, _y, out: out.add_(x, alpha=a)),
         **on_cupy(saxpy_cupy),

@@ -116,7 +116,7 @@ def measure(name: str, preset: str, group: Group) -> list[Row]:
     """Measure a kernel's variants of a group in this process."""
     kernel = kernels()[name]
     members = _members(kernel, group, preset)
-    timed = [*members, *_substitute_peers(kernel, members, group, preset)]
+    timed = [*members, *substitute_peers(kernel, members, group, preset)]
     work = kernel.work(kernel.sizes[preset])
     limits = sorted({kernel.limit_of(variant) for variant in timed})
     probes_of = {limit: _probes(limit, work, group) for limit in limits}
@@ -147,7 +147,7 @@ def _members(kernel: Kernel, group: Group, preset: str) -> Sequence[str]:
     ]
 
 
-def _substitute_peers(
+def substitute_peers(
     kernel: Kernel, members: Sequence[str], group: Group, preset: str
 ) -> Sequence[str]:
     """Return the peers on one core that all cores are compared with, too: they may be faster.

@@ -20,8 +20,10 @@ from hpml_kernels.roofline.compare import (
     Comparison,
     _restricted_to_cpus,
     at_limit,
+    group_of,
     measure,
     missing_groups,
+    substitute_peers,
     why_not_compared,
 )
 from hpml_kernels.roofline.interleave import ROUNDS, SLOW_NS, Times, interleaved
@@ -197,7 +199,7 @@ def test_a_probe_moves_what_it_says(limit: Limit, parallel: bool) -> None:  # no
         assert isinstance(probe.run, partial)
         x, y, out, _ = probe.run.args
         assert probe.amount == 4 * PASSES[limit] * x.size
-        x[:], y[:], out[:] = 2, 4, 8
+        y[:], out[:], x[:] = 4, 8, 2  # x may be one of the others
         result = probe.run()
         expected = {"copy": 2, "combine": 6, "accumulate": 6}
         if limit == "read":
@@ -287,3 +289,17 @@ def test_a_comparison_survives_a_measurement_that_failed() -> None:
         for _ in range(2):
             with pytest.raises(KeyError, match="no_such_kernel"):
                 comparison.measure("no_such_kernel", "tiny", "one core")
+
+
+@pytest.mark.parametrize(
+    ("name", "peers"),
+    [
+        ("monte_carlo_pi", {"numpy", "numpy_words"}),  # faster on one core than torch on all
+        ("matmul", set()),  # numpy has a form of its own for all cores
+        ("philox", {"numpy"}),
+    ],
+)
+def test_all_cores_are_compared_with_peers_on_one_core_too(name: str, peers: set[str]) -> None:
+    kernel = kernels()[name]
+    members = [one for one, variant in kernel.variants.items() if group_of(variant) == "all cores"]
+    assert {*substitute_peers(kernel, members, "all cores", "tiny")} == peers
