@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hpml_kernels.call import call, check_result
-from hpml_kernels.kernels import hypot, transpose
+from hpml_kernels.kernels import hypot, softmax, transpose
 from hpml_kernels.kernels.matmul import DEPTH
 from hpml_kernels.registry import kernels
 from hpml_kernels.simd.matmul_tile import COLUMNS, ROWS
@@ -105,6 +105,19 @@ def test_softmax_of_large_numbers(variant: str, columns: int) -> None:
     result = call("softmax", x, variant=variant)
     check_result(kernels()["softmax"], result, kernels()["softmax"].reference(x))
     assert np.allclose(result.sum(axis=1), 1, atol=1e-6)
+
+
+def test_interpreted_softmax_adds_a_row_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once for each element the row's cost would grow with its square."""
+    totals: list[float] = []
+
+    def counted(powers: list[float]) -> float:
+        totals.append(sum(powers))
+        return totals[-1]
+
+    monkeypatch.setattr(softmax, "sum", counted, raising=False)
+    call("softmax", np.ones((3, 20), np.float32), variant="python")
+    assert totals == [20.0] * 3
 
 
 @pytest.mark.parametrize("variant", OURS)
