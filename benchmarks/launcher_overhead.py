@@ -23,8 +23,10 @@ from ratios import told
 
 from hpml_gate.measure.block import time_block
 from hpml_gate.measure.environment import QUIET_ENVIRONMENT
-from hpml_models.cases.matrix import Setting, cases
+from hpml_models.cases.setting import Setting
+from hpml_models.cases.training import TrainingCase
 from hpml_models.prepare.step import prepare_step
+from hpml_steps.axes import cases
 
 if TYPE_CHECKING:
     from hpml_gate.protocol import BlockTime
@@ -102,11 +104,9 @@ def under_torchrun() -> Iterator[Connection]:
 def log_ratio(launch: int) -> float:
     """Return the median over turns of log(suite / torchrun) of one launch of both."""
     order = random.Random(launch)  # noqa: S311  nothing secret
-    case = next(
-        case
-        for case in cases("train", Setting(device="cpu", preset="tiny"), {"device_count": [RANKS]})
-        if (case.model, case.strategy, case.precision) == ("resnet18", "ddp", "fp32")
-    )
+    names = {"strategy": ["ddp"], "precision": ["fp32"]}
+    setting = Setting(device="cpu", preset="tiny")
+    (case,) = cases(TrainingCase, setting, {**names, "device_count": [RANKS]})
     step = prepare_step(case)
 
     with under_torchrun() as control:

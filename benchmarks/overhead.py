@@ -17,8 +17,10 @@ from ratios import told
 from hpml_gate.measure.block import time_block
 from hpml_gate.measure.environment import QUIET_ENVIRONMENT
 from hpml_gate.protocol import FunctionStep, Step
-from hpml_models.cases.matrix import Setting, cases
+from hpml_models.cases.setting import Setting
+from hpml_models.cases.training import TrainingCase
 from hpml_models.prepare.step import prepare_step
+from hpml_steps.axes import cases
 
 LAUNCHES = 8
 PAIRS = 60
@@ -49,11 +51,7 @@ def bare_loop() -> Callable[[], object]:
 def prepared() -> Step:
     """Return the suite's own step of the same case."""
     setting = Setting(device="cpu", preset="tiny")
-    plain = next(
-        case
-        for case in cases("train", setting)
-        if (case.model, case.strategy, case.precision) == ("resnet18", "single", "fp32")
-    )
+    (plain,) = cases(TrainingCase, setting, {"strategy": ["single"], "precision": ["fp32"]})
     return prepare_step(plain)
 
 

@@ -20,10 +20,10 @@ from hpml_gate.measure.block import time_block
 from hpml_gate.measure.environment import QUIET_ENVIRONMENT
 from hpml_gate.protocol import Step
 from hpml_models.cases.hardware import is_oversubscribed
-from hpml_models.cases.matrix import Setting, make_case, why_not
+from hpml_models.cases.setting import Setting
+from hpml_models.cases.training import TrainingCase
 from hpml_models.pipelines.bubble import bubble_of_1f1b
 from hpml_models.prepare.step import prepare_step
-from hpml_models.types import Case
 
 LAUNCHES = 6
 TURNS, STEPS = 10, 4  # steps follow each other as in training, without a barrier between them
@@ -31,21 +31,24 @@ STAGES, MICRO_BATCHES, BATCH = 2, 8, 64
 SHARED = log((1 - bubble_of_1f1b(STAGES, MICRO_BATCHES)) * STAGES)  # how much faster, at best
 
 
-def case_of(strategy: str, variant: str = "", stages: int = STAGES) -> Case:
-    """Return the case of a BERT-like encoder that all ways share."""
-    return make_case(
-        "train",
-        Setting(device="cpu", preset="tiny"),
-        model="bert",
-        batch=BATCH,
-        device_count=stages,
-        strategy=strategy,
-        variant=variant,
-        stages=stages,
-        micro_batches=MICRO_BATCHES,
-        precision="fp32",
-        runtime="eager",
-        quantization="none",
+SETTING = Setting(device="cpu", preset="tiny")
+
+
+def case_of(strategy: str, variant: str = "", stages: int = STAGES) -> TrainingCase:
+    """Return the case of an encoder like BERT that all strategies share."""
+    return TrainingCase.make(
+        SETTING,
+        {
+            "model": "bert",
+            "model_options": (),
+            "batch": BATCH,
+            "strategy": strategy,
+            "device_count": stages,
+            "variant": variant,
+            "stages": stages,
+            "micro_batches": MICRO_BATCHES,
+            "precision": "fp32",
+        },
     )
 
 
@@ -73,7 +76,7 @@ def log_ratios(launch: int) -> tuple[float, float]:
 def main() -> None:
     """Print both ratios over fresh launches with their standard errors."""
     case = case_of("deepspeed_pipeline")
-    if reason := why_not(case):
+    if reason := case.why_not(SETTING):
         raise SystemExit(reason)
     if is_oversubscribed(case):
         raise SystemExit(f"no_hardware: {STAGES} stages need {STAGES} cores")

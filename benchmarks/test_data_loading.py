@@ -1,10 +1,13 @@
 """Data loading: reading, decoding, augmenting and collating one batch of real samples."""
 
+import pytest
+
 from hpml_gate.bench import Bench
-from hpml_models.prepare.loading import loading_id, prepare_loading
+from hpml_models.cases.loading import LoadingCase
+from hpml_models.prepare.loading import prepare_loading
 
 
-def test_load_batch(bench: Bench, loaded: tuple[str, int], data_root: str) -> None:
+@pytest.mark.family("load")
+def test_load_batch(bench: Bench, case: LoadingCase) -> None:
     """One training batch, in the process that asks for it."""
-    data, batch = loaded
-    bench(prepare_loading, data, data_root, batch, case_id=loading_id(data, batch))
+    bench(prepare_loading, case, case_id=case.id, cpus=case.cpus)

@@ -5,32 +5,24 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from hpml_gate.bench import Bench
-from hpml_kernels.registry import kernels
-from hpml_kernels.roofline.compare import Comparison, why_not_compared
-from hpml_kernels.roofline.rows import Group, Row, check_rows
-from hpml_kernels.step import kernel_id, prepare_kernel, why_not
+from hpml_kernels.case import KernelCase
+from hpml_kernels.roofline.case import ComparisonCase
+from hpml_kernels.roofline.compare import Comparison
+from hpml_kernels.roofline.rows import Row, check_rows
+from hpml_kernels.step import prepare_kernel
 
 
-def test_kernel(bench: Bench, kernel: str, variant: str, request: pytest.FixtureRequest) -> None:
+@pytest.mark.family("kernel")
+def test_kernel(bench: Bench, case: KernelCase) -> None:
     """One call on inputs that lie where the variant computes."""
-    preset = request.config.getoption("preset")
-    if reason := why_not(kernel, variant, preset):
-        pytest.skip(reason)
-    case_id, cpus = kernel_id(kernel, variant, preset), kernels()[kernel].variants[variant].cpus
-    bench(prepare_kernel, kernel, variant, preset, case_id=case_id, cpus=cpus)
+    bench(prepare_kernel, case, case_id=case.id, cpus=case.cpus)
 
 
+@pytest.mark.family("limits")
 def test_kernel_beside_limits(
-    comparison: Comparison,
-    kernel: str,
-    group: Group,
-    report_kernels: Callable[[Iterable[Row]], None],
-    request: pytest.FixtureRequest,
+    comparison: Comparison, case: ComparisonCase, report_kernels: Callable[[Iterable[Row]], None]
 ) -> None:
     """All variants of a group beside the machine's limit and the best peer, in turn."""
-    preset = request.config.getoption("preset")
-    if reason := why_not_compared(kernel, group, preset):
-        pytest.skip(reason)
-    rows = comparison.measure(kernel, preset, group)
+    rows = comparison.measure(case.kernel, case.preset, case.group)
     report_kernels(rows)
     check_rows(rows)

@@ -67,7 +67,8 @@ class Bench:
             self._run_untimed(case.order)
             return None
         measured = self._gate.cases[case.test] = self._measure_and_judge(case)
-        adapter.record(self._benchmark, measured.samples)
+        axes = self._gate.cells[case.test].description.axes
+        adapter.record(self._benchmark, measured.samples, axes)
         return measured.samples
 
     def _measure_and_judge(self, case: Case) -> MeasuredCase:

@@ -1,7 +1,8 @@
 """The hooks that a suite may implement in its conftest."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,8 +11,13 @@ if TYPE_CHECKING:
 
 
 @pytest.hookspec(firstresult=True)
-def pytest_gate_left_out(config: pytest.Config, case_id: str) -> bool | None:
-    """Say whether this run's own options left a case out, so that its baseline is not missed."""
+def pytest_gate_left_out(
+    config: pytest.Config, case_id: str, axes: Mapping[str, Any]
+) -> bool | None:
+    """Return whether this run's own options left a case out, so that its baseline is not missed.
+
+    ``axes`` are the fields that :func:`pytest_gate_describe` gave when the case was recorded.
+    """
 
 
 @pytest.hookspec(firstresult=True)

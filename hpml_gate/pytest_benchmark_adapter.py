@@ -22,8 +22,11 @@ def claim(benchmark: BenchmarkFixture) -> bool:
     return not benchmark.disabled
 
 
-def record(benchmark: BenchmarkFixture, samples: Samples) -> None:
-    """Hand over the raw times: they appear in its tables and files as if it had measured them."""
+def record(benchmark: BenchmarkFixture, samples: Samples, axes: Mapping[str, Any]) -> None:
+    """Hand over the raw times: they appear in its tables and files as if it had measured them.
+
+    ``axes`` are the fields by which the suite knows the case.
+    """
     benchmark.name = samples.case_id
     stats = benchmark._make_stats(samples.iterations)  # noqa: SLF001  see above
     for launch in samples.step_ns:
@@ -31,6 +34,7 @@ def record(benchmark: BenchmarkFixture, samples: Samples) -> None:
             stats.update(step_ns * samples.iterations * 1e-9)
     benchmark.extra_info.update(
         case_id=samples.case_id,
+        axes=dict(axes),
         launches=len(samples.step_ns),
         items_per_step=samples.items_per_step,
         items_per_s=samples.items_per_s,

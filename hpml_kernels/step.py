@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
 
 from hpml_kernels.call import bind, check_variant
+from hpml_kernels.case import KernelCase
 from hpml_kernels.cuda import cuda_clock
-from hpml_kernels.registry import kernels
 from hpml_kernels.types import Array, Bound, Inputs, Kernel
 from hpml_steps.clocks import Clock
 from hpml_steps.incorrect import Incorrect
@@ -17,45 +16,18 @@ from hpml_steps.local_step import LocalStep
 SEED = 42
 
 
-def kernel_id(kernel_name: str, variant_name: str, preset: str) -> str:
-    """Return the key of a variant's baseline: ``add-numba-n100000``."""
-    return f"{kernel_name}-{variant_name}-n{kernels()[kernel_name].sizes[preset]}"
-
-
-@cache
-def every_id() -> frozenset[str]:
-    """Return the key of every variant at every preset."""
-    return frozenset(
-        kernel_id(kernel.name, variant, preset)
-        for kernel in kernels().values()
-        for variant in kernel.variants
-        for preset in kernel.sizes
-    )
-
-
-def why_not(kernel_name: str, variant_name: str, preset: str) -> str | None:
-    """Return the reason why a variant cannot be timed here at this preset's size."""
-    kernel = kernels()[kernel_name]
-    variant, size = kernel.variants[variant_name], kernel.sizes[preset]
-    largest = variant.largest_size
-    if largest is not None and size > largest:
-        return f"unsupported: {size} elements are beyond the {largest} of {variant_name}"
-    return variant.why_not()
-
-
-def prepare_kernel(kernel_name: str, variant_name: str, preset: str) -> LocalStep:
+def prepare_kernel(case: KernelCase) -> LocalStep:
     """Bind a variant to seeded inputs, run it and check what it gives.
 
     Raises :class:`~hpml_steps.incorrect.Incorrect` if a result is wrong, if a later run leaves the
     first one's result, or if the variant was not compiled as its name says.
     """
-    kernel = kernels()[kernel_name]
-    size = kernel.sizes[preset]
-    inputs = kernel.make_inputs(size, np.random.default_rng(SEED))
-    bound = bind(kernel, variant_name, inputs)
-    on_cuda = kernel.variants[variant_name].device == "cuda"
-    step = LocalStep(run=bound.run, clock=cuda_clock() if on_cuda else None, items_per_step=size)
-    prove(kernel, variant_name, inputs, bound, step)
+    kernel = case.spec
+    inputs = kernel.make_inputs(case.size, np.random.default_rng(SEED))
+    bound = bind(kernel, case.variant, inputs)
+    clock = cuda_clock() if case.implementation.device == "cuda" else None
+    step = LocalStep(run=bound.run, clock=clock, items_per_step=case.size)
+    prove(kernel, case.variant, inputs, bound, step)
     return replace(step, effective=bound.effective())
 
 

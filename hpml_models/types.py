@@ -4,14 +4,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
     from torch.optim.lr_scheduler import LRScheduler
 
-Mode = Literal["train", "inference"]
 Device = Literal["cpu", "cuda"]
 PresetName = Literal["tiny", "small", "paper"]
 DataSplit = Literal["train", "validation"]
@@ -170,69 +169,68 @@ class Precision:
     output_tolerance: float  # relative, against float32 on the same inputs
 
 
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """One cell of the matrix; names and numbers only, so it can be sent to any process."""
-
-    mode: Mode
-    model: str
-    data: str
-    preset: PresetName
-    batch: int  # global: all ranks together
-    strategy: str
-    variant: str = ""  # of the strategy: a schedule, a stage of sharding
-    stages: int = 1  # ranks that a replica of the model is cut over
-    micro_batches: int = 1  # parts that each replica's share of the batch is worked through in
-    device_count: int
-    nodes: int = 0  # machines that a launcher has placed the ranks on; 0: they are started here
-    device: Device
-    precision: str
-    runtime: str
-    quantization: str
-    data_root: str | None = None  # where, not what: the only field that is no part of the id
+class Case(Protocol):
+    """What models, runtimes and quantizations may ask of a case; the families are in ``cases``."""
 
     @property
-    def cpus(self) -> int | None:
-        """How many CPUs it computes on: one for each device that is a CPU.
+    def preset(self) -> PresetName:
+        """The size of the model's workload."""
 
-        None for all, and for ranks that a launcher has placed: where they run is its to say.
-        """
-        return self.device_count if self.device == "cpu" and not self.nodes else None
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What the model is built with: the preset's options, and those that the run sweeps."""
+
+    @property
+    def data(self) -> str:
+        """The name of a data set, or ``synthetic``."""
+
+    @property
+    def data_root(self) -> str | None:
+        """Where the data set is."""
+
+    @property
+    def batch(self) -> int:
+        """Samples of a step, all ranks together."""
+
+    @property
+    def device(self) -> Device:
+        """The kind of device."""
 
     @property
     def devices_per_node(self) -> int:
-        """How many devices it uses of one machine."""
-        return -(-self.device_count // max(1, self.nodes))
+        """How many devices the case uses of one machine."""
 
     @property
-    def id(self) -> str:
-        """The case in words: the key of its baseline. What is usual goes without saying."""
-        words = [
-            self.mode,
-            self.model,
-            self.data,
-            self.preset,
-            f"b{self.batch}",
-            self.layout,
-            self.device,
-            self.precision,
-            self.runtime if self.runtime != "eager" else "",
-            self.quantization if self.quantization != "none" else "",
-        ]
-        return "-".join(word for word in words if word)
+    def precision(self) -> str:
+        """The name of a precision."""
+
+
+class ParallelCase(Case, Protocol):
+    """What strategies may ask of a case, too."""
 
     @property
-    def layout(self) -> str:
-        """The part of the id that says how the work is shared out."""
-        words = [
-            self.strategy,
-            self.variant,
-            f"s{self.stages}" if self.stages not in (1, self.device_count) else "",
-            f"m{self.micro_batches}" if self.micro_batches > 1 else "",
-            f"x{self.device_count}",
-            f"n{self.nodes}" if self.nodes else "",
-        ]
-        return "-".join(word for word in words if word)
+    def strategy(self) -> str:
+        """The name of the strategy."""
+
+    @property
+    def variant(self) -> str:
+        """The strategy's variant: a schedule, a stage of sharding."""
+
+    @property
+    def device_count(self) -> int:
+        """How many devices there are, one rank each."""
+
+    @property
+    def stages(self) -> int:
+        """How many ranks a replica of the model is cut over."""
+
+    @property
+    def micro_batches(self) -> int:
+        """How many parts each replica's share of the batch is worked through in."""
+
+    @property
+    def nodes(self) -> int:
+        """How many machines a launcher has placed the ranks on; 0: they are started here."""
 
 
 @dataclass(frozen=True, kw_only=True)

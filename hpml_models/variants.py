@@ -4,7 +4,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hpml_models.types import Batch, Case, ModelBytes, ModelSpec, Snapshot, Split, Task, Tensors
+from hpml_models.types import (
+    Batch,
+    Case,
+    ModelBytes,
+    ModelSpec,
+    ParallelCase,
+    Snapshot,
+    Split,
+    Task,
+    Tensors,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -57,18 +67,18 @@ class Strategy(ABC):
         return (1,)
 
     @abstractmethod
-    def why_not(self, spec: ModelSpec, case: Case) -> str | None:
+    def why_not(self, spec: ModelSpec, case: ParallelCase) -> str | None:
         """Return the reason why the model cannot be trained this way, None if it can."""
 
     @abstractmethod
     def prepare(self, task: Task) -> Trainer:
         """Put the task's model under the strategy, in the rank that calls."""
 
-    def model_bytes_in_theory(self, case: Case, single: ModelBytes) -> float | None:  # noqa: ARG002
+    def model_bytes_in_theory(self, case: ParallelCase, single: ModelBytes) -> float | None:  # noqa: ARG002
         """Return the bytes that a rank should hold of what one device holds; None: not known."""
         return single.total_bytes
 
-    def traffic_in_theory(self, case: Case, single: ModelBytes) -> float | None:  # noqa: ARG002
+    def traffic_in_theory(self, case: ParallelCase, single: ModelBytes) -> float | None:  # noqa: ARG002
         """Return the bytes that a rank should give to collectives in a step; None: not known."""
         return None
 

@@ -44,6 +44,7 @@ class Info(msgspec.Struct, frozen=True):
     case_id: Name
     launches: Annotated[int, Meta(ge=2)]  # one says nothing of how launches scatter
     metrics: dict[str, Metric] = {}
+    axes: dict[str, str | int | float | bool | None] = {}  # by which the suite knows it
 
 
 class Stats(msgspec.Struct, frozen=True):

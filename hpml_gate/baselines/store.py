@@ -38,6 +38,7 @@ class Baseline:
 
     case_id: str
     test: str  # the pytest node id that recorded it
+    axes: Mapping[str, Any]  # the fields by which the suite knows the case
     sessions: Sequence[StoredSession]
     file: Path  # the newest
     commit: str | None  # of the session that began this level
@@ -151,6 +152,7 @@ def _baseline(row: session_file.Row, commit: session_file.Commit, file: Path) ->
     return Baseline(
         case_id=info.case_id,
         test=row.fullname,
+        axes=info.axes,
         sessions=[StoredSession(step_ns=row.step_ns, metrics=metrics)],
         file=file,
         commit=commit.name,

@@ -29,7 +29,7 @@ def find_missing(
         for one in baselines
         if one.test not in known_tests
         and selection.asks_for(one.test)
-        and not config.hook.pytest_gate_left_out(config=config, case_id=one.case_id)
+        and not config.hook.pytest_gate_left_out(config=config, case_id=one.case_id, axes=one.axes)
     ]
 
 

@@ -173,7 +173,8 @@ class GateSession:
         return [
             one
             for one in self.baselines.by_case.values()
-            if one.test == node_id and not left_out(config=self.config, case_id=one.case_id)
+            if one.test == node_id
+            and not left_out(config=self.config, case_id=one.case_id, axes=one.axes)
         ]
 
 

@@ -13,13 +13,14 @@ from multiprocessing import get_context
 from types import TracebackType
 from typing import Self
 
+from hpml_kernels.case import KernelCase
 from hpml_kernels.cpu import why_not_parallel
 from hpml_kernels.cuda import cuda_clock, why_not_cuda
 from hpml_kernels.registry import kernels
 from hpml_kernels.roofline.interleave import Times, interleaved
 from hpml_kernels.roofline.probes import Probe, amount_of, probes
 from hpml_kernels.roofline.rows import GROUPS, Group, Row, is_launch_bound, rows_of
-from hpml_kernels.step import prepare_kernel, why_not
+from hpml_kernels.step import prepare_kernel
 from hpml_kernels.types import Kernel, Limit, Variant, Work
 
 WHY_NOT: Mapping[Group, Callable[[], str | None]] = {
@@ -27,12 +28,6 @@ WHY_NOT: Mapping[Group, Callable[[], str | None]] = {
     "all cores": why_not_parallel,
     "cuda": why_not_cuda,
 }
-
-
-def comparison_id(kernel_name: str, group: Group, preset: str) -> str:
-    """Return the name of a comparison: ``limits-add-one_core-n100000``."""
-    size = kernels()[kernel_name].sizes[preset]
-    return f"limits-{kernel_name}-{group.replace(' ', '_')}-n{size}"
 
 
 def missing_groups() -> Iterator[str]:
@@ -121,7 +116,10 @@ def measure(name: str, preset: str, group: Group) -> list[Row]:
     limits = sorted({kernel.limit_of(variant) for variant in timed})
     probes_of = {limit: _probes(limit, work, group) for limit in limits}
     # Bound one after the other, in this order: a library's number of threads is its process's.
-    functions = {variant: prepare_kernel(name, variant, preset).run for variant in timed}
+    functions = {
+        variant: prepare_kernel(KernelCase(kernel=name, variant=variant, preset=preset)).run
+        for variant in timed
+    }
     functions |= {probe.name: probe.run for each in probes_of.values() for probe in each}
     times = interleaved(functions, cuda_clock() if group == "cuda" else None)
     at_limits = {limit: at_limit(probes_of[limit], limit, work, times) for limit in limits}
@@ -143,7 +141,8 @@ def _members(kernel: Kernel, group: Group, preset: str) -> Sequence[str]:
     return [
         name
         for name, variant in kernel.variants.items()
-        if group_of(variant) == group and why_not(kernel.name, name, preset) is None
+        if group_of(variant) == group
+        and KernelCase(kernel=kernel.name, variant=name, preset=preset).why_not() is None
     ]
 
 

@@ -1,6 +1,6 @@
 """How many stages a model may be cut into. Light to import: strategies ask before anything runs."""
 
-from hpml_models.types import Case, ModelSpec
+from hpml_models.types import ModelSpec, ParallelCase
 
 
 def whole_or_halves(device_count: int) -> tuple[int, ...]:
@@ -10,17 +10,17 @@ def whole_or_halves(device_count: int) -> tuple[int, ...]:
     return (device_count, device_count // 2) if has_halves else (device_count,)
 
 
-def why_not_cut(spec: ModelSpec, case: Case, stages: int) -> str | None:
+def why_not_cut(spec: ModelSpec, case: ParallelCase, stages: int) -> str | None:
     """Return why a model cannot be cut into so many stages, None if it can."""
     if spec.pipeline_layer_count is None:
         return f"{spec.name} does not say where it may be cut (pipeline_layers)"
-    layers = spec.pipeline_layer_count(**spec.presets[case.preset].options)
+    layers = spec.pipeline_layer_count(**case.options)
     if stages > layers:
         return f"{layers} layers cannot be cut into {stages} stages"
     return None
 
 
-def why_not_stages(spec: ModelSpec, case: Case, stages_per_rank: int = 1) -> str | None:
+def why_not_stages(spec: ModelSpec, case: ParallelCase, stages_per_rank: int = 1) -> str | None:
     """Return why a pipeline cannot run a case, None if it can."""
     if reason := why_not_cut(spec, case, case.stages * stages_per_rank):
         return reason

@@ -19,10 +19,11 @@ def build_module(spec: ModelSpec, case: Case, device: str) -> "nn.Module":
     import torch
 
     torch.manual_seed(SEED)
-    options = spec.presets[case.preset].options
-    module = spec.build(**options)
+    module = spec.build(**case.options)
     count = sum(parameter.numel() for parameter in module.parameters())
-    if spec.parameter_count is not None and count != (expected := spec.parameter_count(**options)):
+    if spec.parameter_count is not None and count != (
+        expected := spec.parameter_count(**case.options)
+    ):
         raise Incorrect(f"{spec.name} has {count:,} parameters, not {expected:,}")
     return module.to(device)
 
@@ -30,9 +31,9 @@ def build_module(spec: ModelSpec, case: Case, device: str) -> "nn.Module":
 def build_batches(spec: ModelSpec, case: Case, device: str) -> list[Batch]:
     """Make or load the case's global batches and put them on ``device``, outside any timing."""
     if case.data == SYNTHETIC:
-        made = synthetic.batches(spec, case.preset, case.batch, BATCHES)
+        made = synthetic.batches(spec, case.options, case.batch, BATCHES)
     else:
-        options = spec.presets[case.preset].options
-        batches = training_batches(case.data, str(case.data_root), case.batch, **options)
+        root = str(case.data_root)
+        batches = training_batches(case.data, root, case.batch, **case.options)
         made = list(islice(batches, BATCHES))
     return [batch.to(device) for batch in made]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from hpml_models.cases import registry
+from hpml_models.cases.loading import LoadingCase
 from hpml_models.instruments.memory import metrics_of, peak_memory_bytes
 from hpml_models.training.loader import Order, Walk, make_loader
 from hpml_models.types import Batch
@@ -24,22 +25,17 @@ def training_batches(data: str, data_root: str, batch: int, **options: Any) -> I
     return iter(make_loader(samples, Walk(order=order, epochs=None)))
 
 
-def loading_id(data: str, batch: int) -> str:
-    """Return the key of the baseline of loading: ``load-cifar10-b16``."""
-    return f"load-{data}-b{batch}"
-
-
-def prepare_loading(data: str, data_root: str, batch: int) -> LocalStep:
+def prepare_loading(case: LoadingCase) -> LocalStep:
     """Prepare a step that loads one training batch: read, decode, augment, collate."""
     import torch
 
     torch.set_num_threads(1)
-    batches = training_batches(data, data_root, batch)
+    batches = training_batches(case.data, str(case.data_root), case.batch)
     first = next(batches)
     return LocalStep(
         run=lambda: next(batches),
         clock=None,
-        items_per_step=batch,
+        items_per_step=case.batch,
         effective={
             name: {"shape": list(tensor.shape), "dtype": str(tensor.dtype)}
             for name, tensor in first.inputs.items()

@@ -7,7 +7,8 @@ from typing import Any
 
 from hpml_models.cases import registry
 from hpml_models.cases.hardware import is_oversubscribed
-from hpml_models.cases.matrix import spec_of
+from hpml_models.cases.inference import InferenceCase
+from hpml_models.cases.training import TrainingCase
 from hpml_models.inference.predictor import make_predictor
 from hpml_models.instruments.clocks import clock_for
 from hpml_models.instruments.memory import metrics_of, peak_memory_bytes
@@ -16,7 +17,7 @@ from hpml_models.instruments.utilisation import utilisation
 from hpml_models.precision import PRECISIONS, check_output_dtypes, output_dtypes
 from hpml_models.prepare.build import build_batches, build_module
 from hpml_models.prepare.world_step import WorldStep
-from hpml_models.types import Case, Rank, Split, Task
+from hpml_models.types import Rank, Split, Task
 from hpml_models.variants import Trainer
 from hpml_models.worlds.local import LocalWorld, device_of
 from hpml_models.worlds.placed import PlacedWorld, RankHosts
@@ -25,13 +26,13 @@ from hpml_steps.incorrect import Incorrect
 from hpml_steps.local_step import LocalStep
 
 
-def prepare_step(case: Case) -> LocalStep | WorldStep:
+def prepare_step(case: TrainingCase | InferenceCase) -> LocalStep | WorldStep:
     """Build the case and prove that each of its variants took effect.
 
     Starts a world of ranks where the strategy needs one. Raises
     :class:`~hpml_models.types.Incorrect` if a variant changed nothing or gives a wrong result.
     """
-    if registry.strategies()[case.strategy].needs_world:
+    if isinstance(case, TrainingCase) and registry.strategies()[case.strategy].needs_world:
         step = WorldStep(_world_of(case), prepare_on_rank, case)
         if step.items_per_step != case.batch:
             step.close()
@@ -40,22 +41,24 @@ def prepare_step(case: Case) -> LocalStep | WorldStep:
     return prepare_on_rank(alone(case), case)
 
 
-def _world_of(case: Case) -> World:
+def _world_of(case: TrainingCase) -> World:
     """Start the case's ranks: here, or where a launcher has placed them."""
     if case.nodes:
         return PlacedWorld(RankHosts.published(), case.device)
     return LocalWorld(case.device_count, case.device)
 
 
-def alone(case: Case) -> Rank:
+def alone(case: TrainingCase | InferenceCase) -> Rank:
     """Return the rank of a process that is no part of a world."""
     return Rank(index=0, world_size=1, device=device_of(case.device, 0), kept={})
 
 
-def prepare_on_rank(rank: Rank, case: Case) -> LocalStep:
+def prepare_on_rank(rank: Rank, case: TrainingCase | InferenceCase) -> LocalStep:
     """Prepare this rank's part of the case."""
     set_up_numerics()
-    return _training_step(rank, case) if case.mode == "train" else _inference_step(rank, case)
+    if isinstance(case, TrainingCase):
+        return _training_step(rank, case)
+    return _inference_step(rank, case)
 
 
 def set_up_numerics() -> None:
@@ -68,7 +71,7 @@ def set_up_numerics() -> None:
     torch.backends.cudnn.benchmark = True
 
 
-def environment(case: Case) -> dict[str, Any]:
+def environment(case: TrainingCase | InferenceCase) -> dict[str, Any]:
     """Read back what the process computes with."""
     import torch
 
@@ -88,8 +91,8 @@ def observations(rank: Rank, run: Callable[[], object]) -> dict[str, Any]:
     }
 
 
-def _training_step(rank: Rank, case: Case) -> LocalStep:
-    spec, strategy = spec_of(case), registry.strategies()[case.strategy]
+def _training_step(rank: Rank, case: TrainingCase) -> LocalStep:
+    spec, strategy = case.spec, registry.strategies()[case.strategy]
     batches = build_batches(spec, case, rank.device)
     task = Task(
         module=build_module(spec, case, rank.device).train(),
@@ -139,13 +142,12 @@ def prove_training(
     return {"losses": losses, "output_dtype": dtype, "sent_bytes": {**sent}}, sent
 
 
-def _inference_step(rank: Rank, case: Case) -> LocalStep:
+def _inference_step(rank: Rank, case: InferenceCase) -> LocalStep:
     import torch
 
-    spec = spec_of(case)
-    batches = build_batches(spec, case, rank.device)
+    batches = build_batches(case.spec, case, rank.device)
     with torch.inference_mode():
-        module = build_module(spec, case, rank.device).eval()
+        module = build_module(case.spec, case, rank.device).eval()
     predict, proof = make_predictor(
         module,
         batches[0].inputs,

@@ -26,8 +26,6 @@ class StaticInt8(Quantization):
 
     def why_not(self, spec: ModelSpec, case: Case) -> str | None:
         """Refuse where there are no kernels, and graphs that cannot be rewritten."""
-        if case.mode == "train":
-            return "static_int8 is for inference: integers have no gradient"
         if case.device != "cpu":
             return "static_int8 kernels run on the CPU only"
         if case.precision != "fp32":

@@ -22,8 +22,8 @@ class TorchScript(Runtime):
     output_tolerance = 1e-4  # fusions sum in another order
 
     def why_not(self, spec: ModelSpec, case: Case) -> str | None:  # noqa: ARG002
-        """Refuse training: a frozen graph has no parameters left to train."""
-        return "torchscript runs a frozen graph" if case.mode == "train" else None
+        """Refuse nothing: every model can be traced."""
+        return None
 
     def prepare(self, module: "nn.Module", example: Tensors) -> Predictor:
         """Trace on ``example`` and freeze; call within the autocast that is to be traced."""

@@ -7,7 +7,8 @@ from statistics import mean, median
 from typing import Any, NamedTuple
 
 from hpml_models.cases import registry
-from hpml_models.types import Case, ModelBytes
+from hpml_models.cases.training import TrainingCase
+from hpml_models.types import ModelBytes
 
 
 class Column(NamedTuple):
@@ -44,7 +45,7 @@ COLUMNS: Mapping[str, Column] = {
 class Row:
     """What one case gave: the median step of each launch, and what took effect."""
 
-    case: Case
+    case: TrainingCase
     launch_medians_ns: Sequence[float]
     effective: Mapping[str, Any]
 
@@ -92,7 +93,7 @@ def lines(rows: Sequence[Row]) -> Iterator[str]:
             yield f"{_label(row.case):{width}}{cells}{note}"
 
 
-def _label(case: Case) -> str:
+def _label(case: TrainingCase) -> str:
     return f"b{case.batch} {case.layout}"
 
 
@@ -102,7 +103,7 @@ def place(row: Row) -> tuple[Any, ...]:
     return problem_of(case), case.batch, case.device_count, case.strategy != "single"
 
 
-def problem_of(case: Case) -> tuple[str, ...]:
+def problem_of(case: TrainingCase) -> tuple[str, ...]:
     """Return what cases have in common that are compared with each other."""
     return case.model, case.data, case.preset, case.device, case.precision
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from hpml_models.training.micro_batches import why_not_split
 from hpml_models.training.trainer import EagerTrainer
-from hpml_models.types import Case, ModelSpec, Task
+from hpml_models.types import ModelSpec, ParallelCase, Task
 from hpml_models.variants import Strategy
 from hpml_steps.incorrect import Incorrect
 
@@ -44,7 +44,7 @@ class DataParallel(Strategy):
     name = "data_parallel"
     needs_world = False
 
-    def why_not(self, spec: ModelSpec, case: Case) -> str | None:  # noqa: ARG002  fits every model
+    def why_not(self, spec: ModelSpec, case: ParallelCase) -> str | None:  # noqa: ARG002  fits every model
         """Refuse the CPU, where it would run the plain module, and a batch that is too small."""
         if case.device == "cpu":
             return "nn.DataParallel runs the plain module on a CPU: it would be single"

@@ -12,7 +12,7 @@ from typing import Any, cast
 from hpml_models.training.evidence import spread_over_ranks, trained_bytes, world_facts
 from hpml_models.training.micro_batches import why_not_split
 from hpml_models.training.trainer import EagerTrainer
-from hpml_models.types import Case, ModelBytes, ModelSpec, Task
+from hpml_models.types import ModelBytes, ModelSpec, ParallelCase, Task
 from hpml_models.variants import Strategy
 from hpml_steps.incorrect import Incorrect
 
@@ -53,7 +53,7 @@ class Ddp(Strategy):
     name = "ddp"
     device_counts = range(1, 1025)
 
-    def why_not(self, spec: ModelSpec, case: Case) -> str | None:  # noqa: ARG002  fits every model
+    def why_not(self, spec: ModelSpec, case: ParallelCase) -> str | None:  # noqa: ARG002  fits every model
         """Refuse only a batch that leaves a rank without work."""
         return why_not_split(case.batch, case.device_count, case.micro_batches)
 
@@ -61,7 +61,7 @@ class Ddp(Strategy):
         """Replicate the module on every rank."""
         return DdpTrainer(task)
 
-    def traffic_in_theory(self, case: Case, single: ModelBytes) -> float | None:  # noqa: ARG002
+    def traffic_in_theory(self, case: ParallelCase, single: ModelBytes) -> float | None:  # noqa: ARG002
         """Count each gradient once, however many micro-batches it is the sum of."""
         return single.parameter_bytes
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hpml_models.pipelines.cuts import whole_or_halves, why_not_stages
 from hpml_models.training.deepspeed_setup import why_not_deepspeed
-from hpml_models.types import Case, ModelBytes, ModelSpec, Task
+from hpml_models.types import ModelBytes, ModelSpec, ParallelCase, Task
 from hpml_models.variants import Strategy
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class DeepSpeedPipeline(Strategy):
         """One replica over all devices, or two over half of them each."""
         return whole_or_halves(device_count)
 
-    def why_not(self, spec: ModelSpec, case: Case) -> str | None:
+    def why_not(self, spec: ModelSpec, case: ParallelCase) -> str | None:
         """Refuse what cannot be cut or clipped, too few micro-batches, a missing DeepSpeed."""
         if spec.recipe.clip_norm is not None:
             return WHY_NO_CLIPPING
@@ -45,7 +45,7 @@ class DeepSpeedPipeline(Strategy):
 
         return DeepSpeedPipelineTrainer(task)
 
-    def model_bytes_in_theory(self, case: Case, single: ModelBytes) -> float | None:
+    def model_bytes_in_theory(self, case: ParallelCase, single: ModelBytes) -> float | None:
         """Count one of as many equal stages as a replica has."""
         return single.total_bytes / case.stages
 

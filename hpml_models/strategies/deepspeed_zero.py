@@ -10,7 +10,16 @@ from hpml_models.precision import autocast
 from hpml_models.training.deepspeed_setup import initialize, why_not_deepspeed
 from hpml_models.training.evidence import model_bytes, total_over_ranks
 from hpml_models.training.micro_batches import split_for_rank, weigh, why_not_split
-from hpml_models.types import Batch, Case, MicroBatch, ModelBytes, ModelSpec, Snapshot, Split, Task
+from hpml_models.types import (
+    Batch,
+    MicroBatch,
+    ModelBytes,
+    ModelSpec,
+    ParallelCase,
+    Snapshot,
+    Split,
+    Task,
+)
 from hpml_models.variants import Strategy, Trainer
 from hpml_steps.incorrect import Incorrect
 
@@ -131,7 +140,7 @@ class DeepSpeedZero(Strategy):
     has_float64 = False
     shows_gradients = False
 
-    def why_not(self, spec: ModelSpec, case: Case) -> str | None:  # noqa: ARG002  fits every model
+    def why_not(self, spec: ModelSpec, case: ParallelCase) -> str | None:  # noqa: ARG002  fits every model
         """Refuse only where DeepSpeed is missing or a rank would be without work."""
         return why_not_deepspeed(case.device) or why_not_split(
             case.batch, case.device_count, case.micro_batches
@@ -141,13 +150,13 @@ class DeepSpeedZero(Strategy):
         """Put the module into the engine on every rank."""
         return DeepSpeedZeroTrainer(task)
 
-    def model_bytes_in_theory(self, case: Case, single: ModelBytes) -> float | None:
+    def model_bytes_in_theory(self, case: ParallelCase, single: ModelBytes) -> float | None:
         """Count a shard of the state and its copy of the parameters, in stage 3 of these, too."""
         state = single.total_bytes / case.device_count
         micro_batches = case.device_count if case.variant == "zero3" else 1
         return state + single.parameter_bytes / micro_batches
 
-    def traffic_in_theory(self, case: Case, single: ModelBytes) -> float | None:
+    def traffic_in_theory(self, case: ParallelCase, single: ModelBytes) -> float | None:
         """Count gradients and shards: once, or for each micro-batch; of autocast say nothing.
 
         There the engine sends gradients of linear and convolutional layers in autocast's type and

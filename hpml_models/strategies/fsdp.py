@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from hpml_models.training.evidence import total_over_ranks, world_facts
 from hpml_models.training.micro_batches import why_not_split
 from hpml_models.training.trainer import EagerTrainer
-from hpml_models.types import Case, ModelBytes, ModelSpec, Task
+from hpml_models.types import ModelBytes, ModelSpec, ParallelCase, Task
 from hpml_models.variants import Strategy
 from hpml_models.worlds.meshes import mesh_of
 from hpml_steps.incorrect import Incorrect
@@ -79,7 +79,7 @@ class Fsdp(Strategy):
 
     name = "fsdp"
 
-    def why_not(self, spec: ModelSpec, case: Case) -> str | None:  # noqa: ARG002  fits every model
+    def why_not(self, spec: ModelSpec, case: ParallelCase) -> str | None:  # noqa: ARG002  fits every model
         """Refuse only a batch that leaves a rank without work."""
         return why_not_split(case.batch, case.device_count, case.micro_batches)
 
@@ -87,11 +87,11 @@ class Fsdp(Strategy):
         """Shard the module on every rank."""
         return FsdpTrainer(task)
 
-    def model_bytes_in_theory(self, case: Case, single: ModelBytes) -> float | None:
+    def model_bytes_in_theory(self, case: ParallelCase, single: ModelBytes) -> float | None:
         """Count an equal shard of everything."""
         return single.total_bytes / case.device_count
 
-    def traffic_in_theory(self, case: Case, single: ModelBytes) -> float | None:
+    def traffic_in_theory(self, case: ParallelCase, single: ModelBytes) -> float | None:
         """Count a shard for each pass of each micro-batch, and all gradients once."""
         shard = single.parameter_bytes / case.device_count
         return 2 * shard * case.micro_batches + single.parameter_bytes

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hpml_models.pipelines.cuts import why_not_cut
-from hpml_models.types import Case, ModelBytes, ModelSpec, Task
+from hpml_models.types import ModelBytes, ModelSpec, ParallelCase, Task
 from hpml_models.variants import Strategy
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class ModelParallel(Strategy):
         """One stage on each device."""
         return (device_count,)
 
-    def why_not(self, spec: ModelSpec, case: Case) -> str | None:
+    def why_not(self, spec: ModelSpec, case: ParallelCase) -> str | None:
         """Refuse a model that cannot be cut, and micro-batches: those are a pipeline's."""
         if case.micro_batches != 1:
             return "with several micro-batches it is a pipeline: --strategy pipeline"
@@ -37,7 +37,7 @@ class ModelParallel(Strategy):
 
         return PipelineTrainer(task, "ScheduleGPipe")
 
-    def model_bytes_in_theory(self, case: Case, single: ModelBytes) -> float | None:
+    def model_bytes_in_theory(self, case: ParallelCase, single: ModelBytes) -> float | None:
         """Count one of as many equal stages as a replica has."""
         return single.total_bytes / case.stages
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hpml_models.pipelines.cuts import whole_or_halves, why_not_stages
-from hpml_models.types import Case, ModelBytes, ModelSpec, Task
+from hpml_models.types import ModelBytes, ModelSpec, ParallelCase, Task
 from hpml_models.variants import Strategy
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Pipeline(Strategy):
         """One replica over all devices, or two over half of them each."""
         return whole_or_halves(device_count)
 
-    def why_not(self, spec: ModelSpec, case: Case) -> str | None:
+    def why_not(self, spec: ModelSpec, case: ParallelCase) -> str | None:
         """Refuse what cannot be cut, and micro-batches of different sizes: torch would hang."""
         return why_not_stages(spec, case, SCHEDULES[case.variant].stages_per_rank)
 
@@ -56,7 +56,7 @@ class Pipeline(Strategy):
         schedule = SCHEDULES[task.variant]
         return PipelineTrainer(task, schedule.name, schedule.stages_per_rank)
 
-    def model_bytes_in_theory(self, case: Case, single: ModelBytes) -> float | None:
+    def model_bytes_in_theory(self, case: ParallelCase, single: ModelBytes) -> float | None:
         """Count one of as many equal stages as a replica has."""
         return single.total_bytes / case.stages
 

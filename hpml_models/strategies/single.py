@@ -6,7 +6,7 @@ from typing import Any
 from hpml_models.training.evidence import model_bytes
 from hpml_models.training.micro_batches import why_not_split
 from hpml_models.training.trainer import EagerTrainer
-from hpml_models.types import Case, ModelSpec, Task
+from hpml_models.types import ModelSpec, ParallelCase, Task
 from hpml_models.variants import Strategy
 
 
@@ -26,7 +26,7 @@ class Single(Strategy):
     device_counts = range(1, 2)
     needs_world = False
 
-    def why_not(self, spec: ModelSpec, case: Case) -> str | None:  # noqa: ARG002  fits every model
+    def why_not(self, spec: ModelSpec, case: ParallelCase) -> str | None:  # noqa: ARG002  fits every model
         """Refuse only a batch that is too small."""
         return why_not_split(case.batch, 1, case.micro_batches)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from hpml_models.training.evidence import world_facts
 from hpml_models.training.micro_batches import why_not_split
 from hpml_models.training.trainer import EagerTrainer
-from hpml_models.types import Case, ModelBytes, ModelSpec, Split, Task
+from hpml_models.types import ModelBytes, ModelSpec, ParallelCase, Split, Task
 from hpml_models.variants import Strategy
 from hpml_models.worlds.meshes import mesh_of
 from hpml_steps.incorrect import Incorrect
@@ -104,11 +104,11 @@ class TensorParallel(Strategy):
     name = "tensor_parallel"
     keeps_tied_weights = False
 
-    def why_not(self, spec: ModelSpec, case: Case) -> str | None:
+    def why_not(self, spec: ModelSpec, case: ParallelCase) -> str | None:
         """Refuse a model without a plan, and heads that the ranks cannot divide."""
         if spec.tensor_plan is None:
             return f"{spec.name} has no plan by which its matrices are cut (tensor_plan)"
-        heads = spec.presets[case.preset].options["heads"]
+        heads = case.options["heads"]
         if heads % case.device_count:
             return f"{case.device_count} ranks do not divide {heads} heads"
         return why_not_split(case.batch, 1, case.micro_batches)
@@ -117,7 +117,7 @@ class TensorParallel(Strategy):
         """Cut the module over the ranks."""
         return TensorParallelTrainer(task)
 
-    def model_bytes_in_theory(self, case: Case, single: ModelBytes) -> float | None:  # noqa: ARG002
+    def model_bytes_in_theory(self, case: ParallelCase, single: ModelBytes) -> float | None:  # noqa: ARG002
         """Say nothing: numbers alone do not tell what the model's plan cuts."""
         return None
 

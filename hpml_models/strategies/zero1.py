@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from hpml_models.strategies.ddp import Ddp, DdpTrainer
 from hpml_models.training.evidence import total_over_ranks
-from hpml_models.types import Case, ModelBytes, Task
+from hpml_models.types import ModelBytes, ParallelCase, Task
 from hpml_steps.incorrect import Incorrect
 
 
@@ -52,11 +52,11 @@ class Zero1(Ddp):
         """Replicate the module, shard the optimizer."""
         return Zero1Trainer(task)
 
-    def model_bytes_in_theory(self, case: Case, single: ModelBytes) -> float | None:
+    def model_bytes_in_theory(self, case: ParallelCase, single: ModelBytes) -> float | None:
         """Count all parameters, and the optimizer's state of one part of them."""
         return single.parameter_bytes + single.optimizer_bytes / case.device_count
 
-    def traffic_in_theory(self, case: Case, single: ModelBytes) -> float | None:  # noqa: ARG002
+    def traffic_in_theory(self, case: ParallelCase, single: ModelBytes) -> float | None:  # noqa: ARG002
         """Count each gradient once, then each parameter: one rank broadcasts it, all call."""
         return 2 * single.parameter_bytes
 

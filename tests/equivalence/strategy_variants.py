@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from problem import Problem
 
 from hpml_models.cases import registry
-from hpml_models.types import Case
+from hpml_models.cases.training import TrainingCase
 from hpml_models.variants import Strategy
 
 BLOCKS = 8  # what the longest chain of stages needs: two on each of four ranks
@@ -76,9 +76,8 @@ def problems(draw: Any, tested: StrategyVariant, world_size: int, dtype: str) ->
     return problem
 
 
-def case_of(problem: Problem, tested: StrategyVariant, world_size: int) -> Case:
-    return Case(
-        mode="train",
+def case_of(problem: Problem, tested: StrategyVariant, world_size: int) -> TrainingCase:
+    return TrainingCase(
         model="problem",
         data="synthetic",
         preset="tiny",
@@ -90,6 +89,5 @@ def case_of(problem: Problem, tested: StrategyVariant, world_size: int) -> Case:
         device_count=world_size,
         device="cpu",
         precision="fp32",
-        runtime="eager",
-        quantization="none",
+        model_options=(),
     )

@@ -11,6 +11,7 @@ from numba import prange
 
 from hpml_kernels import step, thread_chunks
 from hpml_kernels.call import bind, check_variant
+from hpml_kernels.case import KernelCase
 from hpml_kernels.cpu import available_cores
 from hpml_kernels.registry import kernels
 from hpml_kernels.types import Array, Bound, Inputs, Kernel, Variant
@@ -72,14 +73,14 @@ def test_a_run_that_does_not_compute_anew_is_incorrect(
 
     plant(monkeypatch, replace(sound, bind=faulty))
     with pytest.raises(Incorrect):
-        step.prepare_kernel("add", "planted", "tiny")
+        step.prepare_kernel(KernelCase(kernel="add", variant="planted", preset="tiny"))
 
 
 def plant(monkeypatch: pytest.MonkeyPatch, variant: Variant, kernel: str = "add") -> None:
     """Let one kernel have one variant more."""
     sound = kernels()[kernel]
     planted = replace(sound, variants={**sound.variants, "planted": variant})
-    monkeypatch.setattr(step, "kernels", lambda: {**kernels(), kernel: planted})
+    monkeypatch.setattr("hpml_kernels.case.kernels", lambda: {**kernels(), kernel: planted})
 
 
 def run_all(run: Run, _clock: Clock | None, iterations: int) -> None:
@@ -100,7 +101,8 @@ def test_the_step_that_is_timed_computes_and_says_what_took_effect(
     name: str, variant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the timer is given, and not another expression beside it."""
-    if reason := step.why_not(name, variant, "tiny"):
+    case = KernelCase(kernel=name, variant=variant, preset="tiny")
+    if reason := case.why_not():
         pytest.skip(reason)
     bounds: list[Bound] = []
 
@@ -109,7 +111,7 @@ def test_the_step_that_is_timed_computes_and_says_what_took_effect(
         return bounds[-1]
 
     monkeypatch.setattr(step, "bind", remember)
-    prepared = step.prepare_kernel(name, variant, "tiny")
+    prepared = step.prepare_kernel(case)
     kernel, (bound,) = kernels()[name], bounds
     inputs = kernel.make_inputs(kernel.sizes["tiny"], np.random.default_rng(step.SEED))
     expected, out = kernel.reference(*inputs), kernel.make_out(*inputs)

@@ -59,7 +59,7 @@ def test_weights_add_up_to_one_unless_nothing_counts(counts: list[int]) -> None:
 MASKED = [
     spec
     for spec in registry.models().values()
-    if "attention_mask" in synthetic.batches(spec, "tiny", 2, 1)[0].inputs
+    if "attention_mask" in synthetic.batches(spec, spec.presets["tiny"].options, 2, 1)[0].inputs
 ]
 
 
@@ -74,7 +74,7 @@ def outputs_of(spec: ModelSpec, module: torch.nn.Module, inputs: dict[str, Tenso
 @pytest.mark.parametrize("spec", MASKED, ids=lambda spec: spec.name)
 def test_what_stands_in_the_padding_changes_nothing_and_the_mask_does(spec: ModelSpec) -> None:
     module = spec.build(**spec.presets["tiny"].options).eval()
-    inputs = dict(synthetic.batches(spec, "tiny", 4, 1)[0].inputs)
+    inputs = dict(synthetic.batches(spec, spec.presets["tiny"].options, 4, 1)[0].inputs)
     mask = inputs["attention_mask"]
     assert 0 < mask.sum() < mask.numel()
     expected = outputs_of(spec, module, inputs)

@@ -12,6 +12,7 @@ from PIL import Image
 from torchvision.datasets import CIFAR10
 
 from hpml_models.cases import registry
+from hpml_models.cases.loading import LoadingCase
 from hpml_models.data.cifar10 import SPEC
 from hpml_models.models import translation
 from hpml_models.prepare import synthetic
@@ -80,7 +81,7 @@ def test_the_real_samples_load(data_root: str) -> None:
 
 
 def test_loading_is_a_step(folders: Path) -> None:
-    step = prepare_loading("cifar10", str(folders), 16)
+    step = prepare_loading(LoadingCase(data_root=str(folders), data="cifar10", batch=16))
     assert step.items_per_step == 16
     assert step.effective["pixel_values"]["shape"] == [16, 3, 32, 32]
     for _ in range(3):  # past the end of an epoch of one batch
@@ -135,7 +136,7 @@ def test_too_few_samples_for_a_batch_are_counted(folders: Path) -> None:
 
 
 def synthetic_batches(spec: ModelSpec) -> list[Batch]:
-    return synthetic.batches(spec, "tiny", 8, 2)
+    return synthetic.batches(spec, spec.presets["tiny"].options, 8, 2)
 
 
 @pytest.mark.parametrize("spec", registry.models().values(), ids=lambda spec: spec.name)

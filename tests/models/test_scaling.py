@@ -8,16 +8,15 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from hpml_models.cases.hardware import is_oversubscribed
-from hpml_models.cases.matrix import Setting, cases
+from hpml_models.cases.setting import Setting
+from hpml_models.cases.training import TrainingCase
 from hpml_models.pipelines.bubble import BusyTime, bubble_of_1f1b, bubble_of_order
 from hpml_models.scaling.pictures import draw
 from hpml_models.scaling.table import COLUMNS, Row, figures, lines
+from hpml_steps.axes import cases
 
-SINGLE = next(
-    case
-    for case in cases("train", Setting(device="cpu", preset="tiny"))
-    if (case.model, case.strategy, case.precision) == ("resnet18", "single", "fp32")
-)
+SETTING = Setting(device="cpu", preset="tiny")
+(SINGLE,) = cases(TrainingCase, SETTING, {"strategy": ["single"], "precision": ["fp32"]})
 
 
 def row(ms: float, **changes: Any) -> Row:

@@ -12,8 +12,10 @@ from faults import Unreduced
 from torch import nn
 
 from hpml_gate.measure.block import time_block
-from hpml_models.cases import matrix, registry
-from hpml_models.cases.matrix import Setting, spec_of, why_not
+from hpml_models.cases import registry
+from hpml_models.cases.inference import InferenceCase
+from hpml_models.cases.setting import Setting
+from hpml_models.cases.training import TrainingCase
 from hpml_models.inference.accuracy import check_outputs
 from hpml_models.networks.losses import sample_count
 from hpml_models.precision import PRECISIONS, check_output_dtype
@@ -24,45 +26,50 @@ from hpml_models.runtimes.torchscript import TorchScript
 from hpml_models.scaling.table import Row
 from hpml_models.strategies.single import SingleTrainer
 from hpml_models.training import deepspeed_setup
-from hpml_models.types import Batch, Case, ModelBytes, ModelSpec, Rank, Recipe, Split, Task
+from hpml_models.types import Batch, ModelBytes, ModelSpec, Rank, Recipe, Split, Task
+from hpml_steps.axes import cases
 from hpml_steps.incorrect import Incorrect
 
 SETTING = Setting(device="cpu", preset="tiny")
 TRAINING = [  # in bf16 the smallest model stands for all: autocast is one line for each strategy
     case
-    for case in matrix.cases("train", SETTING, {"device_count": (1, 2)})
+    for case in cases(TrainingCase, SETTING, {"model": registry.models()})
     if case.precision == "fp32" or case.model == "translation" or case.strategy == "single"
 ]
-INFERENCE = list(matrix.cases("inference", SETTING))
-RUNNABLE = [case for case in TRAINING + INFERENCE if why_not(case) is None]
+INFERENCE = cases(InferenceCase, SETTING, {"model": registry.models()})
+ALL: list[TrainingCase | InferenceCase] = [*TRAINING, *INFERENCE]
+RUNNABLE = [case for case in ALL if case.why_not(SETTING) is None]
 
 
 @pytest.mark.parametrize("case", RUNNABLE, ids=lambda case: case.id)
-def test_every_case_is_prepared_and_timed(case: Case) -> None:
+def test_every_case_is_prepared_and_timed(case: TrainingCase | InferenceCase) -> None:
     step = prepare_step(case)
     try:
         times = step.measure(time_block, 1)
     finally:
         step.close()
-    assert len(times) == case.device_count
     assert all(time.ns > 0 for time in times)
     assert step.items_per_step == case.batch
-    expects = PRECISIONS[case.precision].output_dtype if case.quantization == "none" else "float32"
-    assert step.effective["output_dtype"] == expects
     assert step.effective["threads"] == 1
-    if case.mode == "train":
+    dtype = PRECISIONS[case.precision].output_dtype
+    if isinstance(case, TrainingCase):
+        assert len(times) == case.device_count
+        assert step.effective["output_dtype"] == dtype
         check_theory(case, step.effective)
+    else:
+        expects = dtype if case.quantization == "none" else "float32"
+        assert step.effective["output_dtype"] == expects
 
 
 @cache
 def held_by_one_device(model: str) -> ModelBytes:
-    facts = facts_of(model=model, strategy="single", precision="fp32", mode="train")
+    facts = facts_of(model=model, strategy="single", precision="fp32", family="train")
     return ModelBytes(
         parameter_bytes=facts["parameter_bytes"], optimizer_bytes=facts["optimizer_bytes"]
     )
 
 
-def check_theory(case: Case, effective: Mapping[str, Any]) -> None:
+def check_theory(case: TrainingCase, effective: Mapping[str, Any]) -> None:
     """Over the ranks, a strategy holds and sends what its paper says, but for some padding.
 
     Gathers may be fewer: what the forward pass leaves in place need not be gathered once more.
@@ -84,7 +91,7 @@ def check_theory(case: Case, effective: Mapping[str, Any]) -> None:
 
 def facts_of(**axes: Any) -> dict[str, Any]:
     axes = {"model": "resnet18", **axes}
-    (case,) = (c for c in RUNNABLE if all(getattr(c, k) == v for k, v in axes.items()))
+    (case,) = (one for one in RUNNABLE if axes.items() <= one.axes.items())
     step = prepare_step(case)
     step.close()
     return dict(step.effective)
@@ -101,20 +108,22 @@ def test_ddp_says_what_its_world_is() -> None:
 
 
 def test_int8_says_how_much_of_the_network_it_covers() -> None:
-    facts = facts_of(mode="inference", quantization="static_int8", runtime="eager")
+    facts = facts_of(family="inference", quantization="static_int8", runtime="eager")
     assert facts["int8_layers"] == facts["layers"] == {"convolutions": 20, "linear": 1}
     assert 0 < facts["output_error"] < StaticInt8.output_tolerance
 
 
 def test_torchscript_says_that_it_runs_a_graph() -> None:
-    facts = facts_of(mode="inference", quantization="none", runtime="torchscript", precision="fp32")
+    facts = facts_of(
+        family="inference", quantization="none", runtime="torchscript", precision="fp32"
+    )
     assert facts["runtime"] == "RecursiveScriptModule"
     assert facts["graph_nodes"] > 20
     assert facts["quantized_nodes"] == 0
 
 
 def test_a_scripted_int8_graph_computes_in_int8() -> None:
-    facts = facts_of(mode="inference", quantization="static_int8", runtime="torchscript")
+    facts = facts_of(family="inference", quantization="static_int8", runtime="torchscript")
     assert facts["quantized_nodes"] >= sum(facts["layers"].values())
 
 
@@ -182,14 +191,9 @@ def test_a_model_says_how_many_layers_it_has(spec: ModelSpec) -> None:
 
 
 def test_more_stages_than_layers_is_a_reason() -> None:
-    (case,) = (
-        case
-        for case in matrix.cases("train", SETTING)
-        if (case.model, case.variant, case.stages) == ("translation", "interleaved", 4)
-        and case.precision == "fp32"
-    )
-    reason = "7 layers cannot be cut into 8 stages"
-    assert why_not(case) == f"unsupported: {reason}"
+    names = {"model": ["translation"], "variant": ["interleaved"], "precision": ["fp32"]}
+    (case,) = cases(TrainingCase, SETTING, {**names, "device_count": [4], "stages": [4]})
+    assert case.why_not(SETTING) == "unsupported: 7 layers cannot be cut into 8 stages"
 
 
 @pytest.mark.parametrize("spec", registry.models().values(), ids=lambda spec: spec.name)
@@ -240,7 +244,7 @@ def test_a_faster_wrong_answer_does_not_pass(factor: float) -> None:
 
 def test_a_model_of_another_size_is_refused() -> None:
     case = next(case for case in TRAINING if case.model == "resnet18")
-    spec = replace(spec_of(case), parameter_count=lambda: 11_000_000)
+    spec = replace(case.spec, parameter_count=lambda: 11_000_000)
     with pytest.raises(Incorrect, match="11,689,512 parameters, not 11,000,000"):
         build_module(spec, case, "cpu")
 
@@ -263,9 +267,9 @@ def test_replicas_that_drift_apart_are_no_ddp(worlds: Any) -> None:
 
 
 @pytest.mark.parametrize("case", INFERENCE, ids=lambda case: case.id)
-def test_what_cannot_run_has_a_reason(case: Case) -> None:
-    reason = why_not(case)
-    is_refused = case.precision == "bf16" or not spec_of(case).is_symbolic
+def test_what_cannot_run_has_a_reason(case: InferenceCase) -> None:
+    reason = case.why_not(SETTING)
+    is_refused = case.precision == "bf16" or not case.spec.is_symbolic
     if case.quantization == "static_int8" and is_refused:
         assert reason is not None
         assert reason.startswith("unsupported: static_int8")
@@ -275,7 +279,7 @@ def test_what_cannot_run_has_a_reason(case: Case) -> None:
 
 def test_a_strategy_that_cannot_clip_as_the_recipe_does_says_so() -> None:
     case = next(case for case in TRAINING if case.strategy == "deepspeed_pipeline")
-    spec = spec_of(case)
+    spec = case.spec
     clipped = replace(spec, recipe=replace(spec.recipe, clip_norm=1.0))
     for strategy in registry.strategies().values():
         same = replace(case, strategy=strategy.name, variant=strategy.variants[0])
@@ -285,7 +289,7 @@ def test_a_strategy_that_cannot_clip_as_the_recipe_does_says_so() -> None:
 
 def test_a_gpu_that_is_not_there_is_a_reason() -> None:
     case = replace(TRAINING[0], strategy="single", device="cuda", device_count=64)
-    assert why_not(case) == (
+    assert case.why_not(SETTING) == (
         f"no_hardware: 64 CUDA devices needed, {torch.cuda.device_count()} found"
     )
 
@@ -293,7 +297,7 @@ def test_a_gpu_that_is_not_there_is_a_reason() -> None:
 def test_a_batch_smaller_than_the_world_is_a_reason() -> None:
     case = replace(TRAINING[0], strategy="ddp", batch=3, device_count=4)
     reason = "batch 3 is smaller than 4 replicas x 1 micro-batches"
-    assert why_not(case) == f"unsupported: {reason}"
+    assert case.why_not(SETTING) == f"unsupported: {reason}"
 
 
 @pytest.mark.parametrize("strategy", ["deepspeed_zero", "deepspeed_pipeline"])
@@ -301,8 +305,10 @@ def test_a_missing_deepspeed_or_compiler_is_a_reason(
     monkeypatch: pytest.MonkeyPatch, strategy: str
 ) -> None:
     case = next(case for case in TRAINING if case.strategy == strategy)
-    assert why_not(case) is None
+    assert case.why_not(SETTING) is None
     monkeypatch.setenv("CXX", "no-such-compiler")
-    assert "there is no C++ compiler" in str(why_not(case))
+    assert "there is no C++ compiler" in str(case.why_not(SETTING))
     monkeypatch.setattr(deepspeed_setup, "find_spec", lambda _: None)
-    assert why_not(case) == "unsupported: DeepSpeed is not installed (pip install deepspeed)"
+    assert (
+        case.why_not(SETTING) == "unsupported: DeepSpeed is not installed (pip install deepspeed)"
+    )

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-from hpml_models.cases.matrix import Setting, make_case
+from hpml_models.cases.setting import Setting
+from hpml_models.cases.training import TrainingCase
 from hpml_models.instruments.utilisation import STEPS, Span, busy_share, spans_of, utilisation
 from hpml_models.prepare.step import prepare_step
+from hpml_steps.axes import cases
 
 starts_and_lengths = st.lists(
     st.tuples(st.integers(0, 50), st.integers(1, 20)), min_size=1, max_size=12
@@ -81,20 +83,9 @@ def test_kernels_count_and_annotations_around_them_do_not() -> None:
 
 @pytest.mark.parametrize(("strategy", "ranks"), [("single", 1), ("ddp", 2)])
 def test_a_step_observes_each_of_its_ranks(strategy: str, ranks: int) -> None:
-    case = make_case(
-        "train",
-        Setting(device="cpu", preset="tiny"),
-        model="translation",
-        batch=8,
-        device_count=ranks,
-        strategy=strategy,
-        variant="",
-        stages=1,
-        micro_batches=1,
-        precision="fp32",
-        runtime="eager",
-        quantization="none",
-    )
+    names = {"model": ["translation"], "strategy": [strategy], "precision": ["fp32"]}
+    setting = Setting(device="cpu", preset="tiny")
+    (case,) = cases(TrainingCase, setting, {**names, "batch": [8], "device_count": [ranks]})
     with closing(prepare_step(case)) as step:
         observed = step.observe()["utilisation"]
     by_rank = observed if ranks > 1 else [observed]

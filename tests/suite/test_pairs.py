@@ -7,17 +7,17 @@ import pytest
 from hpml_gate.measure.launch import Deadline, Side
 from hpml_gate.measure.paired import interleaved_pair
 from hpml_gate.measure.worker import StepRequest
-from hpml_models.cases.matrix import Setting, cases
+from hpml_models.cases.setting import Setting
+from hpml_models.cases.training import TrainingCase
 from hpml_models.prepare.step import prepare_step
+from hpml_steps.axes import cases
 
 
 @pytest.mark.parametrize(("strategy", "ranks"), [("single", 1), ("ddp", 2)])
 def test_a_training_step_takes_turns_with_itself(strategy: str, ranks: int) -> None:
-    case = next(
-        case
-        for case in cases("train", Setting(device="cpu", preset="tiny"))
-        if (case.strategy, case.device_count, case.precision) == (strategy, ranks, "fp32")
-    )
+    names = {"strategy": [strategy], "precision": ["fp32"]}
+    setting = Setting(device="cpu", preset="tiny")
+    (case,) = cases(TrainingCase, setting, {**names, "device_count": [ranks]})
     order = StepRequest(prepare=prepare_step, args=(case,))
     deadline = Deadline(timeout_s=240)
     with interleaved_pair(

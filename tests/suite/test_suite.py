@@ -4,18 +4,22 @@ import subprocess
 import sys
 from collections.abc import Collection
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from strategy_variants import strategy_variants
 
+import families
+from hpml_kernels.case import KernelCase
 from hpml_kernels.registry import kernels
-from hpml_kernels.step import kernel_id
-from hpml_models.cases import matrix, registry
+from hpml_models.cases import registry
 from hpml_models.cases.hardware import resolve_device
-from hpml_models.cases.matrix import Setting
+from hpml_models.cases.inference import InferenceCase
+from hpml_models.cases.setting import Setting
+from hpml_models.cases.training import TrainingCase
 from hpml_models.precision import PRECISIONS
-from hpml_models.types import Case, Mode, PresetName
+from hpml_models.types import Device, PresetName
+from hpml_steps.axes import Family, axes_of, cases
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,25 +36,20 @@ def collect(*arguments: str) -> tuple[int, list[str], str]:
     return done.returncode, ids, done.stdout + done.stderr
 
 
+SETTING = Setting(device="cpu", preset="tiny", kernel_devices=("cpu",))
+MODELS = {"model": registry.models()}
+
+
+def ids_of(setting: Setting = SETTING, **given: list[Any]) -> set[str]:
+    return {case.id for kind in families.FAMILIES.values() for case in cases(kind, setting, given)}
+
+
 def test_everything_that_makes_sense_is_collected() -> None:
     status, ids, output = collect("--device=cpu")
     assert status == 0, output
-    setting = Setting(device="cpu", preset="tiny")
-    expected = {case.id for case in matrix.cases("train", setting, matrix.DEFAULTS)}
-    expected |= {case.id for case in matrix.cases("inference", setting, matrix.DEFAULTS)}
-    assert expected <= set(ids)
+    assert set(ids) == ids_of()
     assert len(ids) == len(set(ids))
     assert not any("single-x2" in one for one in ids)
-
-
-SETTING = Setting(device="cpu", preset="tiny")
-CASES = [*matrix.cases("train", SETTING), *matrix.cases("inference", SETTING)]
-
-
-def is_default(case: Case, *given: str) -> bool:
-    return all(
-        getattr(case, axis) in names for axis, names in matrix.DEFAULTS.items() if axis not in given
-    )
 
 
 @pytest.mark.parametrize(
@@ -59,24 +58,49 @@ def is_default(case: Case, *given: str) -> bool:
         ("model", "resnet18"),
         ("model", "translation"),
         ("device_count", 2),
-        ("device_count", 4),
+        ("device_count", 3),
         ("strategy", "ddp"),
         ("strategy", "pipeline"),
         ("variant", "1f1b"),
+        ("variant", "numba"),
         ("stages", 2),
         ("precision", "bf16"),
         ("runtime", "torchscript"),
         ("quantization", "static_int8"),
+        ("kernel", "add"),
+        ("data", "cifar10"),
     ],
 )
 def test_an_axis_option_selects_the_cases_that_have_it_and_nothing_else(
     axis: str, value: object
 ) -> None:
     _, ids, output = collect("--device=cpu", f"--{axis.replace('_', '-')}={value}")
-    expected = {
-        case.id for case in CASES if getattr(case, axis) == value and is_default(case, axis)
-    }
-    assert set(ids) == expected, output
+    assert set(ids) == ids_of(**{axis: [value]}), output
+    assert ids
+    every = [case for kind in families.FAMILIES.values() for case in cases(kind, SETTING)]
+    if axis != "data":  # of models it follows from --data-root
+        assert {one.id for one in every if one.axes.get(axis) == value} <= set(ids)
+
+
+def test_a_models_options_are_swept_and_are_a_part_of_the_id() -> None:
+    given = ("--model=translation,resnet18", "--strategy=single", "--precision=fp32")
+    _, ids, output = collect("--device=cpu", *given, "--model-option=heads=2,4")
+    assert len(ids) == 2, output
+    assert all(one.startswith(("train-translation-heads2-", "train-translation-heads4-"))
+               for one in ids)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ("heads", "'heads' is not NAME=VALUES, like d_model=64,128"),
+        ("heads=many", "--model-option heads=many: not int as the preset's"),
+    ],
+)
+def test_a_bad_model_option_is_named(option: str, says: str) -> None:
+    status, _, output = collect("--model=translation", f"--model-option={option}")
+    assert status == pytest.ExitCode.USAGE_ERROR
+    assert says in output
 
 
 def test_a_file_is_taken_out_of_its_folder() -> None:
@@ -106,20 +130,8 @@ def test_the_quick_suite_is_a_part_of_the_default() -> None:
 @pytest.mark.parametrize("preset", ["tiny", "small", "paper"])
 def test_a_preset_changes_every_case_that_has_one(preset: PresetName) -> None:
     _, ids, _ = collect("--device=cpu", f"--preset={preset}")
-    setting = Setting(device="cpu", preset=preset)
-    expected = {
-        case.id
-        for mode in get_args(Mode)
-        for case in matrix.cases(mode, setting)
-        if is_default(case)
-    }
-    expected |= {
-        kernel_id(kernel.name, name, preset)
-        for kernel in kernels().values()
-        for name, variant in kernel.variants.items()
-        if variant.device == "cpu"
-    }
-    assert {one for one in ids if not one.startswith(("load-", "limits-"))} == expected
+    setting = Setting(device="cpu", preset=preset, kernel_devices=("cpu",))
+    assert set(ids) == ids_of(setting)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +139,6 @@ def test_a_preset_changes_every_case_that_has_one(preset: PresetName) -> None:
     [
         ("model", registry.models()),
         ("strategy", registry.strategies()),
-        ("device-count", matrix.DEVICE_COUNTS),
         ("precision", PRECISIONS),
         ("runtime", registry.runtimes()),
         ("quantization", registry.quantizations()),
@@ -155,8 +166,9 @@ def test_a_bad_value_is_named(option: str, says: str) -> None:
     assert says in output
 
 
-def left_out(config: pytest.Config, case_id: str) -> bool:
-    return bool(config.hook.pytest_gate_left_out(config=config, case_id=case_id))
+def left_out(config: pytest.Config, case: Family) -> bool:
+    hook = config.hook.pytest_gate_left_out
+    return bool(hook(config=config, case_id=case.id, axes=case.axes))
 
 
 def test_the_gate_is_told_what_the_options_leave_out_and_only_that(
@@ -169,14 +181,18 @@ def test_the_gate_is_told_what_the_options_leave_out_and_only_that(
         data_root=pytestconfig.getoption("data_root"),
     )
     other = Setting(device="cuda" if own.device == "cpu" else "cpu", preset="tiny")
-    for case in matrix.cases("inference", own, matrix.DEFAULTS):
-        assert not left_out(pytestconfig, case.id)
-    for case in matrix.cases("inference", other, matrix.DEFAULTS):
-        assert left_out(pytestconfig, case.id)
-    assert left_out(pytestconfig, "add-numpy-n16777216")
-    assert not left_out(pytestconfig, "add-numpy-n100000")
-    assert not left_out(pytestconfig, "add-fortran-n100000")
-    assert left_out(pytestconfig, "load-cifar10-b16") == (own.data_root is None)
+    assert not any(left_out(pytestconfig, case) for case in cases(InferenceCase, own))
+    assert all(left_out(pytestconfig, case) for case in cases(InferenceCase, other))
+    assert left_out(pytestconfig, KernelCase(kernel="add", variant="numpy", preset="small"))
+    assert not left_out(pytestconfig, KernelCase(kernel="add", variant="numpy", preset="tiny"))
+
+
+@pytest.mark.parametrize("axes", [{}, {"family": "kernel", "kernel": "add", "variant": "fortran"}])
+def test_what_no_options_select_is_missed(
+    pytestconfig: pytest.Config, axes: dict[str, str]
+) -> None:
+    hook = pytestconfig.hook.pytest_gate_left_out
+    assert not hook(config=pytestconfig, case_id="gone", axes=axes)
 
 
 def test_collection_imports_nothing_heavy() -> None:
@@ -213,26 +229,42 @@ def test_every_strategy_is_held_to_one_device() -> None:
 
 
 def test_every_id_says_all_that_can_change_the_time() -> None:
+    settings = [
+        Setting(device=device, preset=preset, data_root=data_root)
+        for device in get_args(Device)
+        for preset in get_args(PresetName)
+        for data_root in (None, "somewhere")
+    ]
     ids = [
         case.id
-        for mode in ("train", "inference")
-        for device in ("cpu", "cuda")
-        for preset in ("tiny", "small", "paper")
-        for data_root in (None, "somewhere")
-        for case in matrix.cases(mode, Setting(device=device, preset=preset, data_root=data_root))
+        for setting in settings
+        for kind in (TrainingCase, InferenceCase)
+        for case in cases(kind, setting, MODELS)
     ]
     assert len(ids) == len(set(ids))
-    assert all(matrix.is_case(one) for one in ids)
-    assert matrix.is_case("train-resnet18-synthetic-tiny-b17-ddp-m7-x2-cpu-fp32")
-    assert not matrix.is_case("train-resnet18-synthetic-tiny-b16-ddp-x3-cpu-fp32")
+
+
+@pytest.mark.parametrize("kind", families.FAMILIES.values(), ids=families.FAMILIES)
+def test_a_record_has_the_axes_of_every_case(kind: type[Family]) -> None:
+    names = {one.name for one in axes_of(kind) if one.name != "model_options"}
+    for case in cases(kind, SETTING):
+        assert names | {"family", "device"} <= case.axes.keys()
+        assert all(isinstance(value, str | int | float) for value in case.axes.values())
+
+
+def test_every_axis_has_a_fixture_that_tests_may_use(pytestconfig: pytest.Config) -> None:
+    wiring = pytestconfig.pluginmanager.get_plugin(str(ROOT / "conftest.py"))
+    named = {"model", "device_count", "precision", "runtime", "quantization"}
+    assert named <= families.axes_by_name().keys() <= vars(wiring).keys()
 
 
 def test_cases_of_a_launchers_ranks_say_on_how_many_machines_these_are() -> None:
     placed = Setting(device="cpu", preset="tiny", ranks=6, nodes=3)
-    made = [case for case in matrix.cases("train", placed) if case.device_count == placed.ranks]
+    made = [case for case in cases(TrainingCase, placed) if case.device_count == placed.ranks]
     assert {case.strategy for case in made} > {"ddp", "fsdp", "pipeline"}
     assert all((case.nodes, case.devices_per_node, case.cpus) == (3, 2, None) for case in made)
-    assert all("-x6-n3-" in case.id and matrix.is_case(case.id) for case in made)
-    assert all(matrix.why_not_placed(case, placed) is None for case in made)
-    fewer = [case for case in matrix.cases("train", placed) if case.device_count == 2]
-    assert all("placed 6 ranks" in str(matrix.why_not_placed(case, placed)) for case in fewer)
+    assert all("-x6-n3-" in case.id for case in made)
+    assert not any("placed 6 ranks" in str(case.why_not(placed)) for case in made)
+    fewer = cases(TrainingCase, placed, {"device_count": [2]})
+    assert fewer
+    assert all("placed 6 ranks" in str(case.why_not(placed)) for case in fewer)
