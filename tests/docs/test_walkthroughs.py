@@ -4,7 +4,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,15 +13,18 @@ from scripted import RunSuite
 from hpml_gate.measure.block import time_block
 from hpml_kernels.call import bind, check_result
 from hpml_models import models
-from hpml_models.cases import matrix, registry
-from hpml_models.cases.matrix import Setting
+from hpml_models.cases import registry
+from hpml_models.cases.inference import InferenceCase
+from hpml_models.cases.setting import Setting
+from hpml_models.cases.training import TrainingCase
 from hpml_models.prepare.step import prepare_step
-from hpml_models.types import Mode
+from hpml_steps.axes import axes_of, cases
 
 if TYPE_CHECKING:
     from hpml_kernels.types import Kernel
 
 ROOT = Path(__file__).parents[2]
+LAYOUTS = ("contiguous", "channels_last")
 
 
 def block(page: str, first_words: str) -> str:
@@ -62,14 +65,29 @@ def perceptron(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 @pytest.mark.usefixtures("perceptron")
 def test_the_model_is_one_file() -> None:
     setting = Setting(device="cpu", preset="tiny")
-    axes = {"model": ("perceptron",), "strategy": ("single",), "precision": ("fp32",)}
-    listed = [case for mode in get_args(Mode) for case in matrix.cases(mode, setting, axes)]
-    runnable = [case for case in listed if not matrix.why_not(case)]
-    assert {case.mode for case in runnable} == {"train", "inference"}
+    names = {"model": ["perceptron"], "precision": ["fp32"]}
+    training = cases(TrainingCase, setting, {**names, "strategy": ["single"]})
+    inference = cases(InferenceCase, setting, names)
+    listed: list[TrainingCase | InferenceCase] = [*training, *inference]
+    runnable = [case for case in listed if not case.why_not(setting)]
+    assert {case.family for case in runnable} == {"train", "inference"}
     for case in runnable:
         step = prepare_step(case)
         assert step.measure(time_block, 1)[0].ns > 0
         step.close()
+
+
+def test_the_axis_is_one_field() -> None:
+    namespace: dict[str, Any] = {"__name__": __name__}
+    exec(block("CONTRIBUTING.md", "from dataclasses"), namespace)  # noqa: S102  the docs' own
+    kind = namespace["LayoutCase"]
+    setting = Setting(device="cpu", preset="tiny")
+    usual, swept = (cases(kind, setting, given) for given in ({}, {"memory_format": LAYOUTS}))
+    assert len(swept) == 2 * len(usual)
+    assert {case.id for case in usual} == {case.id for case in cases(InferenceCase, setting)}
+    assert {case.id for case in swept} > {f"{case.id}-channels_last" for case in usual}
+    assert axes_of(kind)[-1].option == "--memory-format"
+    assert {case.axes["memory_format"] for case in swept} == set(LAYOUTS)
 
 
 def test_the_gate_in_a_suite_of_ones_own(tmp_path: Path, run_suite: RunSuite) -> None:
