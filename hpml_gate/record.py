@@ -196,6 +196,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     confidence: float  # of the intervals
     cases: list[Case]
+    origins: dict[str, dict[str, str]] = {}  # by side and module: whose code ran in pairs
     notes: list[str] = []  # what is said at the end
     problems: list[str] = []  # what could not be judged, read or written
 

@@ -73,6 +73,15 @@ class Code:
                 return f"imported {file}, which {why}"
         return ""
 
+    @property
+    def origins(self) -> dict[str, str]:
+        """Return each module's file, relative to the checkout where it lies there."""
+        files = {name: Path(file) for name, file in sorted(self.seen.items())}
+        return {
+            name: str(file.relative_to(self.tree) if file.is_relative_to(self.tree) else file)
+            for name, file in files.items()
+        }
+
     def is_known(self, name: str, file: Path) -> bool:
         """Whether a module's file is one that git knows, or an installed copy of it."""
         if file.is_relative_to(self.tree):

@@ -40,6 +40,7 @@ def record_of(
         versions=_versions([*TOOLS, *gate.settings.packages]),
         confidence=CONFIDENCE,
         cases=[_case(gate, cell) for cell in gate.cells.values()],
+        origins=plain(gate.bases.origins),
         notes=plain(gate.notes),
         problems=plain(problems),
     )

@@ -59,6 +59,8 @@ def _without_base(
     is_new = lacks_it and gate.is_new_since_base(case.test)
     status: Status = "new" if is_new else "incomparable"
     reason = f"the base {'lacks it' if lacks_it else 'fails'} ({error})"
+    if isinstance(error, BaseError):
+        reason = str(error)
     margin = gate.settings.margin_of(case, paired=True)
     return MeasuredCase(
         case=case,

@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from hpml_gate.measure.launch import LaunchError, Side
+from hpml_gate.measure.origins import Code
 from hpml_gate.run.checkout import Base
 from hpml_gate.run.project import Project
 from hpml_gate.run.repository import BaseError, Repository
@@ -19,6 +20,7 @@ class Bases:
     _made: dict[str, Base] = field(default_factory=dict)  # by commit
     _head: Base | None = None  # where the head had to be built
     _unusable: dict[str, BaseError] = field(default_factory=dict)
+    _codes: dict[str, Code] = field(default_factory=dict)  # by side, of the newest of each
 
     @cached_property
     def repository(self) -> Repository:
@@ -50,7 +52,7 @@ class Bases:
         if commit in self._unusable:
             raise self._unusable[commit]
         try:
-            return self.base(commit).side
+            return self._noted(self.base(commit).side)
         except BaseError as error:
             self._unusable[commit] = error
             raise
@@ -58,7 +60,17 @@ class Bases:
     @property
     def head(self) -> Side:
         """How launches find the code under test: as this process does, or built like a base."""
-        return self._head.side if self._head else self._plain_head
+        return self._noted(self._head.side if self._head else self._plain_head)
+
+    @property
+    def origins(self) -> dict[str, dict[str, str]]:
+        """Return where the project's modules came from, by side."""
+        return {name: code.origins for name, code in self._codes.items()}
+
+    def _noted(self, side: Side) -> Side:
+        if side.code:
+            self._codes[side.name] = side.code
+        return side
 
     @cached_property
     def _plain_head(self) -> Side:
