@@ -2,7 +2,7 @@
 
 import argparse
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,20 +12,19 @@ from pytest_benchmark.fixture import BenchmarkFixture
 import families
 import machines
 from hpml_gate import pytest_benchmark_adapter as adapter
-from hpml_gate.record import Description
+from hpml_gate.output.terminal import write_table
+from hpml_gate.record import Description, Run
 from hpml_kernels.roofline import compare, table
 from hpml_kernels.roofline.rows import Row as KernelRow
 from hpml_models.cases.hardware import is_oversubscribed, resolve_device
 from hpml_models.cases.setting import Setting
+from hpml_models.cases.theory import theory_of
 from hpml_models.cases.training import TrainingCase
-from hpml_models.scaling import pictures as scaling_pictures
-from hpml_models.scaling import table as scaling_table
-from hpml_models.scaling.table import Row
 from hpml_models.types import PresetName
+from hpml_report import scaling, scaling_figures
 from hpml_steps.axes import Family
 
-ROWS = pytest.StashKey[list[Row]]()
-KERNEL_ROWS = pytest.StashKey[list[KernelRow]]()
+RECORD = pytest.StashKey[Run]()
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
@@ -51,8 +50,6 @@ def _folder(text: str) -> str:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker."""
-    config.stash[ROWS] = []
-    config.stash[KERNEL_ROWS] = []
     config.args[:] = _narrowed(config.args)
     config.addinivalue_line(
         "markers", f"family(name): which cases a test has: {', '.join(families.FAMILIES)}"
@@ -110,7 +107,10 @@ def pytest_gate_describe(item: pytest.Item) -> Description | None:
     """Give the gate's record the fields of an item's case."""
     params: dict[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
     case: Any = params.get("case")
-    return Description(case_id=case.id, axes=case.axes) if hasattr(case, "axes") else None
+    if not hasattr(case, "axes"):
+        return None
+    theory = theory_of(case) if isinstance(case, TrainingCase) else {}
+    return Description(case_id=case.id, axes=case.axes, theory=theory)
 
 
 @pytest.fixture
@@ -130,18 +130,6 @@ globals().update(
 )
 
 
-@pytest.fixture
-def report_scaling(request: pytest.FixtureRequest) -> Callable[[Row], None]:
-    """Give what adds a row to the table of strategies at the end of the run."""
-    return request.config.stash[ROWS].append
-
-
-@pytest.fixture
-def report_kernels(request: pytest.FixtureRequest) -> Callable[[Iterable[KernelRow]], None]:
-    """Return what adds rows to the table of kernels at the end of the run."""
-    return request.config.stash[KERNEL_ROWS].extend
-
-
 @pytest.fixture(scope="session")
 def comparison_processes() -> Iterator[compare.Comparison]:
     """Yield the processes in which kernels are compared, which all comparisons share."""
@@ -159,34 +147,33 @@ def comparison(
     return comparison_processes
 
 
+def pytest_gate_results(config: pytest.Config, run: Run, folder: Path) -> None:
+    """Draw the tables of strategies and kernels from the run's record."""
+    config.stash[RECORD] = run
+    scaling_figures.draw(scaling.rows_of(run.cases), folder / "scaling")
+    if rows := _kernel_rows(run):
+        table.write(rows, folder / "kernels")
+
+
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Show how the strategies scale and how far the kernels get, where they were measured."""
-    _show_kernels(terminalreporter, config)
-    rows = config.stash[ROWS]
-    if len(rows) > 1:
-        terminalreporter.section("strategies")
-        for line in scaling_table.lines(rows):
-            terminalreporter.write_line(line)
-
-
-def pytest_gate_results(config: pytest.Config, folder: Path) -> None:
-    """Draw the tables of strategies and kernels."""
-    rows = config.stash[ROWS]
-    scaling_pictures.draw(rows, folder / "scaling")
-    if kernel_rows := config.stash[KERNEL_ROWS]:
-        table.write(kernel_rows, folder / "kernels")
-
-
-def _show_kernels(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Show how far the run's kernels get beside their limits and peers."""
-    rows = config.stash[KERNEL_ROWS]
-    if not rows:
+    if RECORD not in config.stash:
         return
-    terminalreporter.section("kernels, beside their limits and peers")
-    for line in (*table.terminal_lines(rows), *compare.missing_groups()):
-        terminalreporter.write_line(line)
+    run = config.stash[RECORD]
+    if rows := _kernel_rows(run):
+        terminalreporter.section("kernels, beside their limits and peers")
+        for line in (*table.terminal_lines(rows), *compare.missing_groups()):
+            terminalreporter.write_line(line)
+    if tables := [*scaling.tables(scaling.rows_of(run.cases))]:
+        terminalreporter.section("strategies")
+        for one in tables:
+            write_table(terminalreporter, one)
+
+
+def _kernel_rows(run: Run) -> list[KernelRow]:
+    return [KernelRow(**row) for case in run.cases for row in case.tables.get("kernels", [])]
 
 
 @pytest.fixture

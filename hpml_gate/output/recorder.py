@@ -4,12 +4,12 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import metadata
-from time import monotonic
 from typing import Any
 
 import numpy as np
 
 from hpml_gate import record
+from hpml_gate.clocks import REAL
 from hpml_gate.judge.verdict import CONFIDENCE, Verdict
 from hpml_gate.measure.samples import Launch, Samples
 from hpml_gate.protocol import TIME
@@ -26,7 +26,7 @@ def record_of(
     """Return the run's record; ``document`` is pytest-benchmark's."""
     return record.Run(
         datetime=document["datetime"],
-        duration_s=monotonic() - gate.started_s,
+        duration_s=REAL.monotonic_s() - gate.started_s,
         command=["pytest", *map(str, gate.config.invocation_params.args)],
         exit_status=exit_status,
         mode=gate.settings.mode,

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from time import monotonic
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from hpml_gate import pytest_benchmark_adapter as adapter
 from hpml_gate.baselines.fingerprint import take
 from hpml_gate.baselines.store import Baseline, Baselines
+from hpml_gate.clocks import REAL
 from hpml_gate.judge.statistics import drift_of
 from hpml_gate.judge.verdict import Verdict, against_sessions, undecided, unjudged
 from hpml_gate.measure.paired import Pair
@@ -69,7 +69,7 @@ class GateSession:
     failed: set[str] = field(default_factory=set)  # node ids
     missing: list[Baseline] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # for the summary
-    started_s: float = field(default_factory=monotonic)
+    started_s: float = field(default_factory=REAL.monotonic_s)
 
     @property
     def judges(self) -> bool:
