@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 FAMILY = "train"
-PROBLEM = ("model", "data", "preset", "device", "precision")  # what compared cases have in common
+# What compared cases may differ in; in all else (an option of the model, say) they are the same.
+LAYOUT = ("strategy", "variant", "stages", "micro_batches", "device_count", "nodes")
+NAMED = ("model", "data", "preset", "device", "precision")  # whose values say what they are
 
 
 class Column(NamedTuple):
@@ -62,12 +64,23 @@ class Row:
     @property
     def label(self) -> str:
         """What tells it from the other rows of its problem."""
-        return f"b{self.axis('batch')} {self.axis('layout')}"
+        axes = self.case.axes
+        words = [
+            str(axes["strategy"]),
+            str(axes.get("variant") or ""),
+            f"s{axes['stages']}" if axes["stages"] not in (1, axes["device_count"]) else "",
+            f"m{axes['micro_batches']}" if axes["micro_batches"] != 1 else "",
+            f"x{axes['device_count']}",
+            f"n{axes['nodes']}" if axes.get("nodes") else "",
+        ]
+        return f"b{axes['batch']} {'-'.join(word for word in words if word)}"
 
     @property
     def problem(self) -> tuple[str, ...]:
         """What it has in common with the cases that it is compared with."""
-        return tuple(str(self.axis(name)) for name in PROBLEM)
+        rest = self.case.axes.keys() - {"family", "batch", *NAMED, *LAYOUT}
+        named = [str(self.axis(name)) for name in NAMED]
+        return (*named, *(f"{name}={self.axis(name)}" for name in sorted(rest)))
 
     @property
     def place(self) -> tuple[Any, ...]:

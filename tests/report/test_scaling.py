@@ -19,19 +19,28 @@ AXES = {
     "precision": "fp32",
     "batch": 16,
     "strategy": "single",
+    "variant": "",
+    "stages": 1,
     "micro_batches": 1,
     "device_count": 1,
-    "layout": "single-x1",
+    "nodes": 0,
+}
+LONG = {
+    "strategy": "pipeline",
+    "variant": "interleaved_1f1b",
+    "stages": 4,
+    "micro_batches": 16,
+    "device_count": 64,
+    "nodes": 2,
 }
 HELD = {"parameter_bytes": 2**20, "optimizer_bytes": 3 * 2**20}
-LONG = "pipeline-interleaved_1f1b-s4-m16-x8-n2"
 
 
-def case(ms: float, layout: str = "single-x1", **changes: Any) -> Case:
+def case(ms: float, strategy: str = "single", **changes: Any) -> Case:
     effective, theory = changes.pop("effective", {}), changes.pop("theory", {})
-    axes = {**AXES, "layout": layout, "strategy": layout.partition("-")[0], **changes}
+    axes = {**AXES, "strategy": strategy, **changes}
     measured = records.measurement([[ms * 1e6]], effective=effective)
-    return records.case(layout, axes=axes, theory=theory, measurement=measured)
+    return records.case(strategy, axes=axes, theory=theory, measurement=measured)
 
 
 def table(*cases: Case) -> dict[str, dict[str, str]]:
@@ -51,7 +60,7 @@ def printed(*cases: Case) -> list[str]:
 
 
 def test_efficiencies_are_against_one_device_of_the_same_run() -> None:
-    many = case(60, "ddp-x2", device_count=2, batch=32)
+    many = case(60, "ddp", device_count=2, batch=32)
     found = table(case(50), case(100, batch=32), many)["b32 ddp-x2"]
     assert found["speedup"] == "1.67"
     assert found["strong"] == "83%"
@@ -60,7 +69,7 @@ def test_efficiencies_are_against_one_device_of_the_same_run() -> None:
 
 
 def test_what_was_not_measured_is_a_dash() -> None:
-    many = case(60, "ddp-x2", device_count=2)
+    many = case(60, "ddp", device_count=2)
     assert set(table(many)["b16 ddp-x2"].values()) == {"60.00", "267", "-"}
 
 
@@ -79,7 +88,7 @@ def test_the_rank_that_holds_and_sends_most_counts() -> None:
         "utilisation": [0.5, 0.9],
     }
     theory = {"held_per_parameter_byte": 0.5, "held_per_optimizer_byte": 0.5}
-    many = case(60, "pipeline-x2", device_count=2, effective=by_rank, theory=theory)
+    many = case(60, "pipeline", device_count=2, effective=by_rank, theory=theory)
     found = table(case(50, effective=HELD), many)["b16 pipeline-x2"]
     assert found["held_bytes"] == "2.0"
     assert found["held_share"] == found["held_ideal"] == "0.50"
@@ -90,13 +99,13 @@ def test_the_rank_that_holds_and_sends_most_counts() -> None:
 
 
 def test_a_mean_needs_every_rank() -> None:
-    many = case(60, "ddp-x2", device_count=2, effective={"utilisation": [0.5, None]})
+    many = case(60, "ddp", device_count=2, effective={"utilisation": [0.5, None]})
     assert table(many)["b16 ddp-x2"]["utilisation"] == "-"
 
 
 def test_one_device_comes_first_and_each_problem_has_its_heading() -> None:
-    bf16 = [case(40, precision="bf16"), case(30, "ddp-x2", device_count=2, precision="bf16")]
-    lines = printed(case(60, "ddp-x1"), *bf16, case(50))
+    bf16 = [case(40, precision="bf16"), case(30, "ddp", device_count=2, precision="bf16")]
+    lines = printed(case(60, "ddp"), *bf16, case(50))
     assert lines[0].strip() == "resnet18, synthetic, tiny, cpu, bf16"
     fp32 = lines.index(next(line for line in lines if "fp32" in line))
     assert [line.split()[1] for line in lines[fp32 + 2 : fp32 + 4]] == ["single-x1", "ddp-x1"]
@@ -112,20 +121,26 @@ def test_the_table_fits_its_page_and_marks_ranks_that_share_cores() -> None:
         "skew_ns": 1e6,
         "oversubscribed": True,
     }
-    lines = printed(case(50, effective=HELD), case(60_000, LONG, device_count=64, effective=every))
+    lines = printed(case(50, effective=HELD), case(60_000, **LONG, effective=every))
     assert max(map(len, lines)) <= 100
     assert "(oversubscribed)" in " ".join(" ".join(lines).split())
 
 
+def test_cases_of_other_options_are_not_compared() -> None:
+    many = case(60, "ddp", device_count=2, d_model=64)
+    found = rows_of([case(50, d_model=32), many])
+    assert [figures(row, found)["speedup"] for row in found] == [1, None]
+
+
 def test_theory_knows_no_speedup_while_ranks_wait() -> None:
-    cut = case(100, "model_parallel-x2", device_count=2, effective={"bubble_in_theory": 0.5})
+    cut = case(100, "model_parallel", device_count=2, effective={"bubble_in_theory": 0.5})
     single, parallel = rows_of([case(100), cut])
     assert figures(parallel, [single, parallel])["speedup_ideal"] == 1
 
 
 def test_pictures_show_what_was_measured_and_nothing_else(tmp_path: Path) -> None:
     curve = [
-        case(ms, f"pipeline-1f1b-m{count}-x2", device_count=2, micro_batches=count)
+        case(ms, "pipeline", variant="1f1b", stages=2, device_count=2, micro_batches=count)
         for count, ms in ((2, 70), (4, 60))
     ]
     drawn = draw(rows_of([case(100), *curve]), tmp_path / "scaling")
