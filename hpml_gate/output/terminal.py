@@ -64,7 +64,7 @@ def rendered(table: Any, width: int = MOST_COLUMNS, *, colour: bool = False) -> 
         markup=False,
     )
     console.print(table)
-    return file.getvalue().rstrip("\n")
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
 
 
 def verdict_table(shown: Sequence[tuple[Case, Verdict | None, str]]) -> "Table":
