@@ -4,9 +4,12 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import pytest
 import records
 
+from hpml_gate import record
 from hpml_gate.record import Case
+from hpml_report.__main__ import main
 from hpml_report.scaling import COLUMNS, figures, rows_of, tables
 from hpml_report.scaling_figures import draw
 
@@ -25,7 +28,7 @@ AXES = {
     "device_count": 1,
     "nodes": 0,
 }
-LONG = {
+LONG: dict[str, Any] = {
     "strategy": "pipeline",
     "variant": "interleaved_1f1b",
     "stages": 4,
@@ -154,3 +157,17 @@ def test_pictures_show_what_was_measured_and_nothing_else(tmp_path: Path) -> Non
 def test_one_row_alone_is_no_picture(tmp_path: Path) -> None:
     assert draw(rows_of([case(100)]), tmp_path / "scaling") == []
     assert not (tmp_path / "scaling").exists()
+
+
+def test_tables_are_printed_again_from_a_runs_record(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = records.run(case(50), case(30, "ddp", device_count=2))
+    (tmp_path / "run").mkdir()
+    record.write(run, tmp_path / "run")
+    (tmp_path / "gate.json").write_text('{"schema_version": 1}')
+    assert main([str(tmp_path)]) == 0
+    said = capsys.readouterr()
+    assert "b16 ddp-x2" in said.out
+    assert "schema version 1" in said.err
+    assert main([str(tmp_path / "gate.json")]) == 2
