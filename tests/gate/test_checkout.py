@@ -1,5 +1,6 @@
 """The user's git stays as it is, and a worktree holds all that its commit means."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -107,12 +108,18 @@ def test_a_killed_runs_worktree_is_removed_by_the_next_run(
     assert len(git(repository.root, "worktree", "list").splitlines()) == 1
 
 
-def test_a_living_run_keeps_its_worktree(repository: Repository) -> None:
-    first = worktree_of(repository)
-    second = worktree_of(repository)
-    assert first.root.exists()
-    second.close()
-    first.close()
+def test_a_living_run_keeps_its_worktree(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = worktree_of(repository)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.getpid", os.getppid)
+        others = own_folders.new_folder(PREFIX)
+    git(repository.root, "worktree", "add", "-q", "--detach", str(others / "tree"))
+    worktree_of(repository).close()
+    assert own.root.exists()
+    assert (others / "tree").exists()
+    own.close()
 
 
 def test_a_submodule_is_checked_out_at_the_commits_own_version(
