@@ -14,6 +14,7 @@ import machines
 from hpml_gate import pytest_benchmark_adapter as adapter
 from hpml_gate.output.terminal import write_table
 from hpml_gate.record import Description, Run
+from hpml_kernels.cuda import NO_LIBRARY
 from hpml_kernels.roofline import compare, table
 from hpml_kernels.roofline.rows import Row as KernelRow
 from hpml_models.cases.hardware import is_oversubscribed, resolve_device
@@ -117,7 +118,10 @@ def pytest_gate_describe(item: pytest.Item) -> Description | None:
 def case(request: pytest.FixtureRequest) -> Family:
     """Return this item's case, or skip with the reason why it cannot run here."""
     made: Family = request.param
-    if reason := made.why_not(setting_of(request.config)):
+    reason = made.why_not(setting_of(request.config))
+    if reason and reason.startswith(NO_LIBRARY) and request.config.getoption("device") == "cuda":
+        pytest.fail(reason, pytrace=False)  # not the machine lacks it, but the installation
+    if reason:
         pytest.skip(reason)
     if isinstance(made, TrainingCase) and is_oversubscribed(made):
         warnings.warn(f"{made.id}: more ranks than cores, they take turns", stacklevel=1)

@@ -4,18 +4,33 @@ Kernels take ``cuda`` from here: the one place that knows which package it comes
 a global of the kernel's module, where numba's simulator exchanges it for its own.
 """
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from numba import cuda as numba_cuda
+from numba import config
 
 from hpml_kernels.types import Array, Bound, DeviceCode, Variant
 from hpml_steps.clocks import CudaClock
 
-cuda: Any = numba_cuda
+
+def _import_cuda() -> Any:
+    """Import numba's CUDA target, with what numba-cuda 0.30 still asks of numpy 2.5.
+
+    It reads ``np.row_stack``, which is gone, and makes a time without a unit, which is deprecated.
+    """
+    if "row_stack" not in vars(np):
+        vars(np)["row_stack"] = np.vstack
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The 'generic' unit for NumPy timedelta")
+        from numba import cuda as numba_cuda
+    return numba_cuda
+
+
+cuda: Any = _import_cuda()
 
 THREADS = 256  # per block
 MAX_BLOCKS = 4096  # beyond this a thread walks on by the grid's stride
@@ -27,9 +42,44 @@ ALL_LANES, DISTANCES = 0xFFFFFFFF, (16, 8, 4, 2, 1)  # of a warp that adds up by
 @cache
 def why_not_cuda() -> str | None:
     """Return what is missing to run CUDA kernels, None if nothing is."""
-    if cuda.is_available():
+    if cast("Any", config).ENABLE_CUDASIM:
         return None
-    return "no_hardware: no CUDA device that numba can use"
+    if not _has_device():
+        return "no_hardware: no CUDA device that numba can use"
+    return why_not_libraries()
+
+
+def why_not_libraries() -> str | None:
+    """Return which of the libraries is missing that compile for a device, None if none is."""
+    missing = [name for name, is_there in LIBRARIES.items() if not is_there()]
+    if not missing:
+        return None
+    return f"{NO_LIBRARY}: no {', no '.join(missing)}; pip install 'numba-cuda[cu13]' brings them"
+
+
+def _has_device() -> bool:
+    from numba.cuda.cudadrv import driver, error
+
+    try:
+        return bool(driver.driver.is_available)
+    except error.CudaSupportError:
+        return False
+
+
+def _has_nvvm() -> bool:
+    from numba.cuda.cudadrv import nvvm
+
+    return bool(nvvm.is_available())
+
+
+def _has_nvjitlink() -> bool:
+    from numba.cuda.cudadrv import driver
+
+    return bool(cast("Any", driver)._have_nvjitlink())  # noqa: SLF001  as the dispatcher asks
+
+
+NO_LIBRARY = "unsupported: numba cannot compile for CUDA"
+LIBRARIES: Mapping[str, Callable[[], bool]] = {"libnvvm": _has_nvvm, "nvJitLink": _has_nvjitlink}
 
 
 def on_cuda(bind: Callable[..., Bound], *codes: DeviceCode, simulated: bool = True) -> Variant:
