@@ -11,9 +11,10 @@ from hpml_gate.bench import Bench
 from hpml_gate.output.files_of_a_run import Outputs, write
 from hpml_gate.output.terminal import summarize
 from hpml_gate.output.test_reports import Held, hold_or_send, send
+from hpml_gate.plain import run_in_launches
 from hpml_gate.run.cells import Cell, CellNotes, cell_of
-from hpml_gate.run.confirm import confirm_suspects
-from hpml_gate.run.listing import is_recorded, uses_bench
+from hpml_gate.run.confirm import conclude
+from hpml_gate.run.listing import is_plain, is_recorded, measures
 from hpml_gate.run.missing import (
     GONE,
     MissingItem,
@@ -26,7 +27,14 @@ from hpml_gate.run.progress import Progress
 from hpml_gate.run.repository import BaseError
 from hpml_gate.run.session import GateSession
 from hpml_gate.run.settings import Settings
-from hpml_gate.run.stash import DESELECTED, GATE, NOT_JUDGED, PROGRESS, UNCOLLECTED
+from hpml_gate.run.stash import (
+    DESELECTED,
+    GATE,
+    INVOCATION,
+    NOT_JUDGED,
+    PROGRESS,
+    UNCOLLECTED,
+)
 
 OUTPUTS = pytest.StashKey[Outputs]()
 HELD = pytest.StashKey[Held]()
@@ -74,7 +82,7 @@ def start(session: pytest.Session, items: list[pytest.Item]) -> None:
         return
     known = session.config.stash[DESELECTED].union(item.nodeid for item in items)
     try:
-        missing = _missing(gate, known, measures=any(uses_bench(item) for item in items))
+        missing = _missing(gate, known, measures=any(measures(item) for item in items))
     except (BaselineError, BaseError) as error:
         gate.bases.close()
         raise pytest.UsageError(str(error)) from None
@@ -99,31 +107,51 @@ def _missing(gate: GateSession, known: Collection[str], *, measures: bool) -> di
 
 
 def run_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Run a test that measures; its reports wait if its case has still to be confirmed."""
+    """Run a test that measures; its reports wait if its case is to be judged with others."""
     stash = item.config.stash
     if is_recorded(item) or isinstance(item, MissingItem):
         stash[GATE].cells[item.nodeid] = cell_of(item)
-    if not uses_bench(item):
+    if not measures(item):
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    reports = runtestprotocol(item, log=False, nextitem=nextitem)
+    if is_plain(item):
+        reports = _run_plain(item)
+    else:
+        reports = runtestprotocol(item, log=False, nextitem=nextitem)
     hold_or_send(stash[GATE], stash[HELD], item, reports)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
 
 
-def end_of_tests(config: pytest.Config, *, is_complete: bool) -> None:
-    """Confirm all suspects together if every test ran, then report their tests."""
+def _run_plain(item: pytest.Item) -> list[pytest.TestReport]:
+    """Let launches run a test, with nothing set up here that they may need for themselves."""
+    if failed := _tear_down_others(item):
+        return [failed]
+    stash = item.config.stash
+    reports = run_in_launches(item, stash[GATE], stash[INVOCATION], _progress(item.config))
+    for report in reports:
+        take_report(item, report)
+    return reports
+
+
+def _tear_down_others(item: pytest.Item) -> pytest.TestReport | None:
+    """Tear down what earlier tests share; return the report if that fails."""
+    state = item.session._setupstate  # noqa: SLF001  pytest has no other way to say: nothing comes next
+    call = pytest.CallInfo.from_call(lambda: state.teardown_exact(None), when="setup")
+    if call.excinfo is None:
+        return None
+    report: pytest.TestReport = item.ihook.pytest_runtest_makereport(item=item, call=call)
+    return report
+
+
+def end_of_tests(config: pytest.Config) -> None:
+    """Judge all suspects together, then report their tests."""
     gate, held = config.stash[GATE], config.stash[HELD]
-    try:
-        if gate.suspects and is_complete:
-            confirm_suspects(gate, _progress(config))
-    finally:
-        gate.leave_unconfirmed()
-        for item, reports in held.values():
-            send(gate, item, reports)
-        _fail_unfailed(config, gate)
-        gate.bases.close()
+    conclude(gate)
+    for item, reports in held.values():
+        send(gate, item, reports)
+    _fail_unfailed(config, gate)
+    gate.bases.close()
 
 
 def _fail_unfailed(config: pytest.Config, gate: GateSession) -> None:

@@ -7,18 +7,17 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from hpml_gate import pytest_benchmark_adapter as adapter
+from hpml_gate.judging import measure_and_judge
 from hpml_gate.measure.block import time_block
 from hpml_gate.measure.launch import LaunchError
 from hpml_gate.measure.samples import Samples
 from hpml_gate.measure.worker import StepRequest
 from hpml_gate.protocol import Step
-from hpml_gate.run import against_base, against_baseline
 from hpml_gate.run.case import Case
 from hpml_gate.run.progress import Progress
 from hpml_gate.run.session import GateSession, MeasuredCase
-from hpml_gate.run.settings import margin_of_marker
+from hpml_gate.run.settings import own_margin
 from hpml_gate.run.stash import NOT_JUDGED
-from hpml_gate.self_test import measure as self_test
 
 
 class Bench:
@@ -52,19 +51,20 @@ class Bench:
         another set with each launch; None: it has all of them.
 
         Returns the samples, or None where pytest-benchmark is disabled and the gate is off: then
-        the step runs once, untimed. The verdict comes when the test is over: a suspect is only
-        judged at the end of the run, together with all others.
+        the step runs once, untimed. A suspect is confirmed before this returns, but judged at the
+        end of the run, together with all others: then the verdict decides the test.
         """
+        request = StepRequest(prepare=prepare, args=args)
         case = Case(
             id=case_id or self._node.nodeid,
             test=self._node.nodeid,
-            order=StepRequest(prepare=prepare, args=args),
+            order=request,
             cpus=cpus,
             margin=self._own_margin(),
         )
         self._check_unique(case)
         if not adapter.claim(self._benchmark):
-            self._run_untimed(case.order)
+            self._run_untimed(request)
             return None
         measured = self._gate.cases[case.test] = self._measure_and_judge(case)
         axes = self._gate.cells[case.test].description.axes
@@ -72,22 +72,21 @@ class Bench:
         return measured.samples
 
     def _measure_and_judge(self, case: Case) -> MeasuredCase:
-        judges = {"paired": against_base.measure_and_judge, "self-test": self_test.measure}
-        judge = judges.get(self._gate.settings.mode, against_baseline.measure_and_judge)
         failure: LaunchError
         try:
-            return judge(self._gate, case, self._progress)
+            return measure_and_judge(self._gate, case, self._progress)
         except LaunchError as error:
             failure = error
         # Not in the handler: pytest would print the launch's error once more, as the context.
+        if failure.status == "skipped":
+            pytest.skip(f"{failure}")
         self._node.user_properties.append(("gate", failure.status))
         details = f"\n\n{failure.details}" if failure.details else ""
         pytest.fail(f"{failure.status}: {case.id}: {failure}{details}", pytrace=False)
 
     def _own_margin(self) -> float | None:
-        marker = self._node.get_closest_marker("gate")
         try:
-            return margin_of_marker(marker) if marker else None
+            return own_margin(self._node)
         except ValueError as error:
             pytest.fail(str(error), pytrace=False)
 
@@ -97,7 +96,7 @@ class Bench:
         if case.test in self._gate.cases:
             pytest.fail("bench can be used once in a test: parametrize it, or write another")
 
-    def _run_untimed(self, order: StepRequest) -> None:
+    def _run_untimed(self, request: StepRequest) -> None:
         if self._gate.settings.mode == "auto":
             self._node.user_properties.append(NOT_JUDGED)
         elif self._gate.settings.mode != "off":
@@ -107,7 +106,7 @@ class Bench:
                 "untimed",
                 pytrace=False,
             )
-        step = order.prepare(*order.args)
+        step = request.prepare(*request.args)
         try:
             step.measure(time_block, 1)
         finally:

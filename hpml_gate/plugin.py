@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hpml_gate import hookspec
-from hpml_gate.run.listing import is_recorded
+from hpml_gate.run.launched import Invocation
+from hpml_gate.run.listing import LAUNCHED, is_recorded
 from hpml_gate.run.settings import add_options, mode_of
-from hpml_gate.run.stash import DESELECTED, GATE, NOT_JUDGED, UNCOLLECTED
+from hpml_gate.run.stash import DESELECTED, GATE, INVOCATION, NOT_JUDGED, UNCOLLECTED
 from hpml_gate.run.support import why_not_here
 
 if TYPE_CHECKING:
@@ -34,8 +35,15 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspec)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Remember how the run was started, before a conftest can change its variables."""
+    early_config.stash[INVOCATION] = Invocation.of(early_config)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Start with an empty run."""
+    config.stash.setdefault(INVOCATION, Invocation.of(config))
     config.addinivalue_line(
         "markers", "gate(margin='5%'): how much slower is a regression of this test"
     )
@@ -118,7 +126,8 @@ def pytest_collection_modifyitems(
     yield
     is_asked = mode_of(config) in ASKING
     is_needed = is_asked or any(is_recorded(item) for item in items)
-    if not is_needed or config.option.collectonly:
+    is_launch = config.pluginmanager.hasplugin(LAUNCHED)
+    if not is_needed or is_launch or config.option.collectonly:
         return
     if why := why_not_here(config):
         if is_asked:
@@ -131,7 +140,7 @@ def pytest_collection_modifyitems(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Run a test that measures; its reports wait if its case has still to be confirmed."""
+    """Run a test that measures; its reports wait if its case is to be judged with others."""
     if GATE not in item.config.stash:
         return None
     from hpml_gate import active
@@ -141,17 +150,14 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    """After the last test: confirm all suspects together, then report their tests."""
-    is_complete = False
+    """After the last test: judge all suspects together, then report their tests."""
     try:
-        result = yield
-        is_complete = True
+        return (yield)
     finally:
         if GATE in session.config.stash:
             from hpml_gate import active
 
-            active.end_of_tests(session.config, is_complete=is_complete)
-    return result
+            active.end_of_tests(session.config)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+__tracebackhide__ = True  # a failing call's traceback shows the test's own code
+
 
 class Clock(Protocol):
     """Brings the device to rest around a block of steps."""

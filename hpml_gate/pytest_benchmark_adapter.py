@@ -1,11 +1,13 @@
 """All that touches pytest-benchmark's private parts, so that its changes are met in one place.
 
 Used: ``BenchmarkFixture._mode`` and ``_make_stats`` (the only way to give it times that were
-measured elsewhere) and ``config._benchmarksession`` (its list of benchmarks, and the
+measured elsewhere), ``_raw`` and ``_raw_pedantic`` (what its calls come down to) and
+``config._benchmarksession`` (its list of benchmarks, its options, whether it is disabled, and the
 groups that its tables show).
 """
 
-from collections.abc import Mapping
+import pickle
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +16,19 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from pytest_benchmark.utils import safe_dumps
 
 from hpml_gate.measure.samples import Samples
+from hpml_gate.protocol import BlockTime
+
+FIXTURE = "benchmark"
+# What a launch must not do, by the option's name: save, compare, profile.
+QUIET_OPTIONS: Mapping[str, object] = {
+    "benchmark_autosave": False,
+    "benchmark_compare": None,
+    "benchmark_compare_fail": None,
+    "benchmark_cprofile": None,
+    "benchmark_histogram": None,
+    "benchmark_json": None,
+    "benchmark_save": None,
+}
 
 
 def claim(benchmark: BenchmarkFixture) -> bool:
@@ -89,3 +104,80 @@ def to_json(document: Mapping[str, Any]) -> str:
     """Write a document as it would: what JSON cannot hold (a test's parameters) by its repr."""
     text: str = safe_dumps(document, indent=1)
     return text
+
+
+def uses_fixture(item: pytest.Item) -> bool:
+    """Say whether a test asks for pytest-benchmark's own fixture, by whatever way."""
+    info: Any = getattr(item, "_fixtureinfo", None)
+    definitions = info.name2fixturedefs.get(FIXTURE) if info else None
+    return definitions is not None and definitions[-1].func.__module__ == "pytest_benchmark.plugin"
+
+
+def is_disabled(config: pytest.Config) -> bool:
+    """Say whether it times nothing here: its options, or pytest-xdist, say so."""
+    session: Any = getattr(config, "_benchmarksession", None)
+    return session is None or session.disabled or session.skip
+
+
+def is_benchmark(fixture: object) -> bool:
+    """Say whether a fixture is its own."""
+    return isinstance(fixture, BenchmarkFixture)
+
+
+def replace_timing(
+    benchmark: Any, call: Callable[..., object], pedantic: Callable[..., object]
+) -> None:
+    """Let others time what the fixture is given; it still refuses to be used twice."""
+    benchmark._raw = call  # noqa: SLF001  see above
+    benchmark._raw_pedantic = pedantic  # noqa: SLF001
+
+
+def check_rounds(rounds: int, warmup_rounds: int, iterations: int, *, has_setup: bool) -> None:
+    """Refuse what ``benchmark.pedantic`` refuses."""
+    if not isinstance(iterations, int) or iterations < 1:
+        raise ValueError("Must have positive int for `iterations`.")
+    if not isinstance(rounds, int) or rounds < 1:
+        raise ValueError("Must have positive int for `rounds`.")
+    if not isinstance(warmup_rounds, int) or warmup_rounds < 0:
+        raise ValueError("Must have positive int for `warmup_rounds`.")
+    if iterations > 1 and has_setup:
+        raise ValueError("Can't use more than 1 `iterations` with a `setup` function.")
+
+
+def fill(benchmark: BenchmarkFixture, blocks: Sequence[tuple[int, Sequence[BlockTime]]]) -> None:
+    """Let the test read the blocks of its launch as ``benchmark.stats``."""
+    stats = benchmark._make_stats(blocks[-1][0] if blocks else 1)  # noqa: SLF001
+    for _, block in blocks:
+        stats.update(max(rank.ns for rank in block) * 1e-9)
+
+
+def said_by_test(benchmark: BenchmarkFixture | None) -> dict[str, Any]:
+    """Return what a test told the fixture, as far as it can be sent."""
+    if benchmark is None:
+        return {"extra_info": {}, "group": None}
+    told = {str(key): _sendable(value) for key, value in benchmark.extra_info.items()}
+    return {"extra_info": told, "group": benchmark.group}
+
+
+def _sendable(value: object) -> object:
+    try:
+        pickle.dumps(value)
+    except Exception:  # noqa: BLE001  whatever pickling it raises
+        return repr(value)
+    return value
+
+
+def fixture_of(item: pytest.Item, told: Mapping[str, Any]) -> BenchmarkFixture:
+    """Make the fixture of a test that ran in launches, with what it was told there."""
+    session: Any = item.config._benchmarksession  # type: ignore[attr-defined]  # noqa: SLF001
+    made = BenchmarkFixture(
+        item,
+        add_stats=session.benchmarks.append,
+        logger=session.logger,
+        warner=item.warn,
+        disabled=session.disabled,
+        **session.options,
+    )
+    made.group = told["group"]
+    made.extra_info.update(told["extra_info"])
+    return made

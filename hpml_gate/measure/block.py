@@ -13,6 +13,8 @@ from inspect import isawaitable
 from hpml_gate.clocks import REAL
 from hpml_gate.protocol import BlockTime, Clock, Step, Timer
 
+__tracebackhide__ = True  # a failing call's traceback shows the test's own code
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:

@@ -109,7 +109,12 @@ class Worker:
     """A fresh process that holds one step; its messages are in :mod:`hpml_gate.measure.worker`."""
 
     def __init__(
-        self, process: FreshProcess, side: Side, request: Request, deadline: Deadline
+        self,
+        process: FreshProcess,
+        side: Side,
+        request: Request,
+        packed: bytes,
+        deadline: Deadline,
     ) -> None:
         """Tell the far end where its code lies; :meth:`greet` waits until it is there."""
         self.side = side
@@ -117,7 +122,7 @@ class Worker:
         self._request = request
         self._deadline = deadline
         self.python = ""
-        self._send(([*side.path], side.has_own_packages, request.answers))
+        self._send(([*side.path], side.has_own_packages, request.answers, packed))
         self.send("greet")
 
     def greet(self) -> None:
@@ -220,12 +225,12 @@ def workers(
     packed = [_packed(side, request) for side, request in requests]
     with _processes(requests, cpu_count) as processes:
         started = [
-            Worker(process, side, request, deadline)
-            for process, (side, request) in zip(processes, requests, strict=True)
+            Worker(process, side, request, order, deadline)
+            for process, (side, request), order in zip(processes, requests, packed, strict=True)
         ]
         for worker in started:
             worker.greet()
-        _prepare(started, packed, one_by_one=any(request.is_test for _, request in requests))
+        _prepare(started, one_by_one=any(request.is_test for _, request in requests))
         for worker in started:
             worker.check_origin()
             worker.pin(cpus)
@@ -241,13 +246,13 @@ def _packed(side: Side, request: Request) -> bytes:
         raise LaunchError("error", str(error)) from None
 
 
-def _prepare(started: Sequence[Worker], packed: Sequence[bytes], *, one_by_one: bool) -> None:
+def _prepare(started: Sequence[Worker], *, one_by_one: bool) -> None:
     if one_by_one:
-        for worker, order in zip(started, packed, strict=True):
-            worker.ask("prepare", order)
+        for worker in started:
+            worker.ask("prepare")
         return
-    for worker, order in zip(started, packed, strict=True):
-        worker.send("prepare", order)
+    for worker in started:
+        worker.send("prepare")
     for worker in started:
         worker.receive()
 

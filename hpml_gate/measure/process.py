@@ -17,16 +17,16 @@ import psutil
 from hpml_gate.clocks import REAL
 from hpml_gate.measure.environment import outside_hooks
 
-# The first message says what ``sys.path`` is to be and who answers all others. ``-c`` puts the
-# working folder first, which the path then replaces.
+# The first message says what ``sys.path`` is to be, who answers all others, and what is to be
+# prepared. ``-c`` puts the working folder first, which the path then replaces.
 BOOTSTRAP = """
 import importlib, os, sys
 from multiprocessing.connection import Connection
 os.set_inheritable(int(sys.argv[1]), False)
 connection = Connection(int(sys.argv[1]))
-path, keeps_own, module = connection.recv()
+path, keeps_own, module, packed = connection.recv()
 sys.path[:] = path + (sys.path if keeps_own else [])
-importlib.import_module(module).serve(connection)
+importlib.import_module(module).serve(connection, packed)
 """
 TAIL = 4000  # characters of what a process wrote that are shown when it died
 # Coverage would be measured in the launch, too, and slow its step down.

@@ -1,8 +1,9 @@
 """The far end of a launch: a fresh process that prepares one step and times blocks of it.
 
 Messages: requests ``(method, *arguments)`` of :class:`Workbench`; to each comes one answer,
-``("answer", value)`` or ``("raised", {...})``. What to prepare is pickled apart from them, so that
-it can name functions that only this side's ``sys.path`` can find.
+``("answer", value)`` or ``("raised", {...})``. A test whose launch is over sends ``("ended",
+{...})``. What to prepare is pickled apart from the first message, so that it can name functions
+that only this side's ``sys.path`` can find.
 """
 
 import os
@@ -18,6 +19,8 @@ from hpml_gate.measure.block import Calibration, Plan, time_block, warm_up
 from hpml_gate.measure.environment import QUIET_NAMES, available_cpus
 from hpml_gate.measure.origins import Question, project_modules
 from hpml_gate.protocol import BlockTime, Metric, Step, Timer
+
+__tracebackhide__ = True  # a failing call's traceback shows the test's own code
 
 
 class Connection(Protocol):
@@ -97,8 +100,9 @@ class Workbench:
     step: Step
     parameters = ""
 
-    def __init__(self) -> None:
-        """Have no step yet."""
+    def __init__(self, packed: bytes) -> None:
+        """Have no step yet: ``packed`` describes it."""
+        self._packed = packed
         self._unjudged = ""
 
     def greet(self) -> Greeting:
@@ -106,10 +110,10 @@ class Workbench:
         version = f"{platform.python_implementation()} {platform.python_version()}"
         return Greeting(python=version)
 
-    def prepare(self, packed: bytes) -> None:
+    def prepare(self) -> None:
         """Build the step that a packed :class:`StepRequest` describes."""
         try:
-            prepare, args = pickle.loads(packed)  # noqa: S301  the other end is our own parent process
+            prepare, args = pickle.loads(self._packed)  # noqa: S301  the other end is our own parent process
         except Exception as error:
             raise LackingError(f"{type(error).__name__}: {error}") from error
         self.step = prepare(*args)
@@ -183,9 +187,9 @@ class Conversation:
         self._connection.send(("answer", answer))
 
 
-def serve(connection: Connection) -> None:
+def serve(connection: Connection, packed: bytes) -> None:
     """Answer requests for a step until there is none: the controller has hung up."""
-    bench = Workbench()
+    bench = Workbench(packed)
     talk = Conversation(connection, bench)
     while True:
         try:

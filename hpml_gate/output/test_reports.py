@@ -1,7 +1,7 @@
 """Verdicts become pytest's reports: a regression is a failure of the test that it belongs to.
 
-The reports of a suspect are held back until all suspects have been confirmed together, at the end
-of the run; every other test's go out as usual.
+The reports of a suspect are held back until all suspects are judged together, at the end of the
+run; every other test's go out as usual.
 """
 
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ def hold_or_send(
 ) -> None:
     """Send a test's reports, unless its case has still to be confirmed."""
     measured = gate.cases.get(item.nodeid)
-    if measured and measured.suspect and all(report.passed for report in reports):
+    if measured and measured.confirmation and all(report.passed for report in reports):
         held[item.nodeid] = item, reports
         return
     if measured:
-        measured.suspect = None  # a test that failed by itself needs no confirming
+        measured.confirmation = None  # a test that failed by itself is not judged with the others
     send(gate, item, reports)
 
 
@@ -32,8 +32,6 @@ def send(gate: GateSession, item: pytest.Item, reports: Sequence[pytest.TestRepo
     measured = gate.cases.get(item.nodeid)
     verdicts = measured.verdicts if measured else []
     failures = [f"slower: {one.case_id} takes {one}" for one in verdicts if one.status == "slower"]
-    if measured and measured.confirmation_error:
-        failures = [measured.confirmation_error]
     for report in reports:
         report.user_properties += _properties(verdicts)
         if failures and report.when == "call" and report.passed:

@@ -11,6 +11,7 @@ from hpml_gate.measure.samples import Samples
 from hpml_gate.run.against_baseline import measure_alone
 from hpml_gate.run.bases import Bases
 from hpml_gate.run.case import Case
+from hpml_gate.run.comparable import why_incomparable
 from hpml_gate.run.progress import Progress
 from hpml_gate.run.repository import BaseError
 from hpml_gate.run.session import GateSession, MeasuredCase, Suspect
@@ -37,11 +38,18 @@ def measure_and_judge(gate: GateSession, case: Case, progress: Progress) -> Meas
         return _without_base(error, gate, case, progress)
     finally:
         progress.clear()
-    verdicts = [of_screening(case.id, outcome, margin), *_metric_verdicts(case, launcher.pairs)]
+    base_samples, samples = (
+        Samples.of(case.id, [getattr(pair, side) for pair in launcher.pairs])
+        for side in ("base", "head")
+    )
+    if reason := why_incomparable(base_samples, samples):
+        verdicts = [unjudged(case.id, "incomparable", margin, reason)]
+    else:
+        verdicts = [of_screening(case.id, outcome, margin), *_metric_verdicts(case, launcher.pairs)]
     suspicious = [one for one in verdicts if _is_suspicious(one)]
     return MeasuredCase(
         case=case,
-        samples=Samples.of(case.id, [pair.head for pair in launcher.pairs]),
+        samples=samples,
         verdicts=[explained(one, disturbances_of(launcher.pairs)) for one in verdicts],
         pairs=launcher.pairs,
         pairs_commit=gate.base_commit,
@@ -52,21 +60,31 @@ def measure_and_judge(gate: GateSession, case: Case, progress: Progress) -> Meas
 def _without_base(
     error: BaseError | LaunchError, gate: GateSession, case: Case, progress: Progress
 ) -> MeasuredCase:
-    """Where only the base fails, measure the head alone: it must work, and its times are kept."""
-    if isinstance(error, LaunchError) and error.side != "base":
+    """Where only the base fails, measure the head alone: it must work, and its times are kept.
+
+    So it is where a test fails beside the base's: what it holds may not be had twice.
+    """
+    if isinstance(error, LaunchError) and error.side != "base" and not case.order.is_test:
         raise error
-    lacks_it = isinstance(error, LaunchError) and error.status == "lacking"
-    is_new = lacks_it and gate.is_new_since_base(case.test)
-    status: Status = "new" if is_new else "incomparable"
-    reason = f"the base {'lacks it' if lacks_it else 'fails'} ({error})"
-    if isinstance(error, BaseError):
-        reason = str(error)
+    status, reason = _why_without_base(error, gate, case)
     margin = gate.settings.margin_of(case, paired=True)
     return MeasuredCase(
         case=case,
         samples=measure_alone(gate, case, progress),
         verdicts=[unjudged(case.id, status, margin, reason)],
     )
+
+
+def _why_without_base(
+    error: BaseError | LaunchError, gate: GateSession, case: Case
+) -> tuple[Status, str]:
+    if isinstance(error, BaseError):
+        return "incomparable", str(error)
+    if error.side != "base":
+        return "incomparable", f"the head fails beside the base, and alone it does not ({error})"
+    if error.status == "lacking" and gate.is_new_since_base(case.test):
+        return "new", f"the base lacks it ({error})"
+    return "incomparable", f"the base fails ({error})"
 
 
 def with_proof(bases: Bases, commit: str, run: Callable[[Side, Side], Result]) -> Result:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from hpml_gate.baselines.store import Baseline
-from hpml_gate.judge.verdict import explained, is_steady
+from hpml_gate.judge.verdict import explained, is_steady, unjudged
 from hpml_gate.measure.samples import Samples
 from hpml_gate.measure.unpaired import measure
 from hpml_gate.run.case import Case
@@ -21,6 +21,9 @@ def measure_and_judge(gate: GateSession, case: Case, progress: Progress) -> Meas
     samples = measure_alone(gate, case, progress)
     verdicts = gate.judge(case, samples)
     suspect = None
+    if samples.unjudged:
+        margin = gate.settings.margin_of(case)
+        verdicts = [unjudged(case.id, "incomparable", margin, samples.unjudged)]
     if suspicious := [one for one in verdicts if one.ratio and one.ratio > 1 + one.margin]:
         baseline = gate.baselines.by_case[case.id]
         if why_not := _why_not_confirmed(gate, baseline):

@@ -1,8 +1,8 @@
-"""A case: what a test gives to ``bench``."""
+"""A case: what a test gives to ``bench``, or a whole test of ``benchmark``."""
 
 from dataclasses import dataclass
 
-from hpml_gate.measure.worker import StepRequest
+from hpml_gate.measure.launch import Request
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,6 +11,6 @@ class Case:
 
     id: str
     test: str  # pytest node id
-    order: StepRequest
+    order: Request
     cpus: int | None  # how many it computes on, None for all
     margin: float | None  # the test's own, None for the run's

@@ -11,8 +11,9 @@ from hpml_gate import pytest_benchmark_adapter as adapter
 from hpml_gate.baselines.fingerprint import take
 from hpml_gate.baselines.store import Baseline, Baselines
 from hpml_gate.clocks import REAL
-from hpml_gate.judge.statistics import drift_of
-from hpml_gate.judge.verdict import Verdict, against_sessions, undecided, unjudged
+from hpml_gate.judge.sequential_test import Outcome
+from hpml_gate.judge.statistics import Estimate, drift_of
+from hpml_gate.judge.verdict import Verdict, against_sessions, unjudged
 from hpml_gate.measure.paired import Pair
 from hpml_gate.measure.samples import Observation, Samples
 from hpml_gate.protocol import Metric
@@ -30,6 +31,19 @@ class Suspect:
     screened: Sequence[Verdict]  # on the time, on second metrics, or both
 
 
+@dataclass(frozen=True, kw_only=True)
+class Confirmation:
+    """The launches that confirm, or do not confirm, one suspect; by metric, of what looks slower.
+
+    ``controls`` are base against base in as many launches, or why there are none; of those that
+    are a regression before all suspects are judged together.
+    """
+
+    pairs: Sequence[Pair]
+    outcomes: Mapping[str, Outcome]
+    controls: Mapping[str, Estimate | str]
+
+
 @dataclass(kw_only=True)
 class MeasuredCase:
     """One case of a run: what was measured of it and what became of it."""
@@ -40,9 +54,9 @@ class MeasuredCase:
     pairs: Sequence[Pair] = ()
     pairs_commit: str | None = None  # of the other side of the pairs
     observations: Sequence[Observation] = ()  # of a self-test
-    suspect: Suspect | None = None  # still to be confirmed
+    suspect: Suspect | None = None  # until the run's suspects are judged together
+    confirmation: Confirmation | None = None  # of the suspect
     was_suspect: bool = False
-    confirmation_error: str = ""  # how the head failed while it was confirmed
 
     @property
     def verdict(self) -> Verdict:
@@ -53,7 +67,7 @@ class MeasuredCase:
         """Replace the verdicts of screening by those that confirming the suspect gave."""
         by_metric = {one.metric: one for one in [*self.verdicts, *verdicts]}
         self.verdicts = [*by_metric.values()]
-        self.suspect, self.was_suspect = None, True
+        self.suspect, self.confirmation, self.was_suspect = None, None, True
 
 
 @dataclass(kw_only=True)
@@ -69,6 +83,7 @@ class GateSession:
     failed: set[str] = field(default_factory=set)  # node ids
     missing: list[Baseline] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # for the summary
+    hypotheses: int = 0  # how many regressions have been looked for in confirmations
     started_s: float = field(default_factory=REAL.monotonic_s)
 
     @property
@@ -135,11 +150,6 @@ class GateSession:
         return [verdict for one in self.cases.values() for verdict in one.verdicts]
 
     @property
-    def suspects(self) -> list[MeasuredCase]:
-        """The cases that are still to be confirmed."""
-        return [one for one in self.cases.values() if one.suspect]
-
-    @property
     def observations(self) -> list[Observation]:
         """All launches of a self-test."""
         return [observed for one in self.cases.values() for observed in one.observations]
@@ -157,13 +167,6 @@ class GateSession:
         """Whether all that ran in pairs is new since the base: there is nothing to compare yet."""
         times = [one.verdict.status for one in self.cases.values() if one.verdicts]
         return self.is_paired and bool(times) and set(times) == {"new"}
-
-    def leave_unconfirmed(self) -> None:
-        """End a run in which some suspects were not confirmed: they are neither pass nor fail."""
-        for one in self.suspects:
-            if one.suspect:
-                reason = "the run ended before it was confirmed"
-                one.resolve([undecided(verdict, reason) for verdict in one.suspect.screened])
 
     def baselines_of(self, node_id: str) -> list[Baseline]:
         """Return the baselines that a test has recorded and this run's options ask for."""

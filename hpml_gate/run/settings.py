@@ -3,7 +3,7 @@
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import pytest
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hpml_gate.run.case import Case
 
 Mode = Literal["auto", "record", "judge", "paired", "self-test", "off"]
+MODES: tuple[Mode, ...] = get_args(Mode)
 FEWEST_OF_SELF_TEST = 12  # a third of them under load, and rates need four of either
 STORED_MARGIN, PAIRED_MARGIN = 0.10, 0.03  # what a machine drifts by; what pairs resolve
 
@@ -63,8 +64,19 @@ class Settings:
 def mode_of(config: pytest.Config) -> Mode:
     """Return what this run is for."""
     skips = config.getoption("benchmark_skip", default=False)
-    mode: Mode = "off" if skips else config.getoption("gate")
-    return mode
+    return "off" if skips else _asked_mode(config) or "auto"
+
+
+def gates_plain(config: pytest.Config) -> bool:
+    """Say whether tests of pytest-benchmark's own fixture are gated: a mode was asked for."""
+    return _asked_mode(config) is not None and mode_of(config) != "off"
+
+
+def _asked_mode(config: pytest.Config) -> Mode | None:
+    asked: Mode | None = config.getoption("gate") or config.getini("gate") or None
+    if asked and asked not in MODES:
+        raise pytest.UsageError(f"gate = {asked} in the ini file: choose from {', '.join(MODES)}")
+    return asked
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -72,12 +84,12 @@ def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("gate", "performance gate")
     group.addoption(
         "--gate",
-        choices=["auto", "record", "judge", "paired", "self-test", "off"],
-        default="auto",
+        choices=MODES,
         help="auto (the default): judge what has a baseline for this machine, record what has "
         "none; judge: only judge, fail if nothing could be judged; record: record everything "
         "anew; paired: judge against the commit of --gate-base, measured here and now; "
-        "self-test: show how often the gate is wrong on these cases; off: only measure",
+        "self-test: show how often the gate is wrong on these cases; off: only measure. A mode "
+        "that is given here, or as gate in the ini file, is for pytest-benchmark's own tests, too",
     )
     group.addoption(
         "--gate-baselines",
@@ -124,6 +136,7 @@ def add_options(parser: pytest.Parser) -> None:
         default=300.0,
         help="how long one launch may take (default: 300)",
     )
+    parser.addini("gate", "default of --gate; gates pytest-benchmark's own tests, too", default="")
     parser.addini("gate_baselines", "default of --gate-baselines", default="gate_baselines")
     parser.addini(
         "gate_base_install",
@@ -143,6 +156,12 @@ def add_options(parser: pytest.Parser) -> None:
         type="args",
         default=["numpy"],
     )
+
+
+def own_margin(item: pytest.Item) -> float | None:
+    """Return the margin that a test's marker sets, if it has one; raises ValueError."""
+    marker = item.get_closest_marker("gate")
+    return margin_of_marker(marker) if marker else None
 
 
 def _launches_of(given: int | None, mode: Mode) -> int:
