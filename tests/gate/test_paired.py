@@ -69,7 +69,7 @@ def test_a_null_control_that_raises_an_alarm_makes_slower_inconclusive(
     paired: Paired, checkout: Path
 ) -> None:
     """No machine here differs from itself on demand, so the suite says that it did."""
-    alarmed = "from hpml_gate import trial\ntrial.is_alarm = lambda null, margin: True\n"
+    alarmed = "from hpml_gate.run import confirm\nconfirm.is_alarm = lambda null, margin: True\n"
     (checkout / "conftest.py").write_text(alarmed)
     set_speed(checkout, MS={"one": 110, "two": 100})
     run = paired()
