@@ -23,12 +23,12 @@ class Source:
 def modules_of(files: Collection[str]) -> dict[str, Source]:
     """Return the modules in a checkout's files, by dotted name."""
     known = set(files)
-    roots = [PurePosixPath(root) for root in _import_roots(known)]
+    roots = _import_roots(known)
     found = {}
     for file in sorted(known):
         path = PurePosixPath(file)
         if path.suffix in SOURCES:
-            root = next(root for root in roots if path.is_relative_to(root))
+            root = next(parent for parent in path.parents if parent in roots)
             parts = path.relative_to(root).with_suffix("").parts
             name = ".".join(parts[:-1] if parts[-1] == PACKAGE else parts)
             found[name] = Source(root=str(root), file=file)
@@ -51,13 +51,13 @@ def import_names(modules: Mapping[str, Source]) -> dict[str, str]:
     return names
 
 
-def _import_roots(files: Collection[str]) -> list[str]:
-    """Return the folders from which modules are imported, those inside others first."""
+def _import_roots(files: Collection[str]) -> set[PurePosixPath]:
+    """Return the folders from which modules are imported; the outermost has what no other has."""
+    outermost = PurePosixPath()
     projects = {PurePosixPath(file).parent for file in files if _is_project_file(file)}
-    roots = [one / source for one in {PurePosixPath(), *projects} for source in SOURCE_FOLDERS]
+    roots = {one / source for one in {outermost, *projects} for source in SOURCE_FOLDERS}
     packages = {one for one in roots if str(one / f"{PACKAGE}.py") in files}
-    inner = sorted(map(str, {*roots} - packages), key=len, reverse=True)
-    return [*inner, "."]  # whatever lies nowhere else
+    return (roots - packages) | {outermost}
 
 
 def _is_project_file(file: str) -> bool:
