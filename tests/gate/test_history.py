@@ -64,6 +64,7 @@ def test_the_command_says_which_commit_began_a_level(
     said = capsys.readouterr()
     assert f"from 2026-11-10T10:00:00, commit {9:040x}"[:45] in said.out
     assert "over 16 sessions on test-cpu" in said.out
+    assert "0 cases without a change" in said.out  # what failed by itself is no case of a trend
     assert "left out" in said.err
     assert "broken" in said.err
 

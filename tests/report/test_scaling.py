@@ -77,8 +77,9 @@ def test_what_was_not_measured_is_a_dash() -> None:
 
 
 def test_what_failed_stands_in_no_table() -> None:
-    failed = records.unmeasured("ddp-x2", "oom")
-    assert [row.label for row in rows_of([case(50), failed])] == ["b16 single-x1"]
+    unmeasured = records.unmeasured("ddp-x2", "oom")
+    failed = records.case("ddp-x2", axes={**AXES, "strategy": "ddp"}, status="error")
+    assert [row.label for row in rows_of([case(50), unmeasured, failed])] == ["b16 single-x1"]
 
 
 def test_the_rank_that_holds_and_sends_most_counts() -> None:
