@@ -5,7 +5,7 @@ Imports torch and transformers where a model is built.
 
 from typing import TYPE_CHECKING, Any
 
-from hpml_models.networks.pretrained import Architecture, configure, make
+from hpml_models.networks.pretrained import Architecture, check_length, configure, make
 
 if TYPE_CHECKING:
     from hpml_models.networks.encoders import QuestionAnswerer
@@ -27,12 +27,18 @@ def question_answering(  # noqa: PLR0913  the sizes
     heads: int,
     layers: int,
     length: int,
+    positions: int,
     dropout: float,
-    checkpoint: str | None,
+    checkpoint: str = "",
+    **_: Any,
 ) -> "QuestionAnswerer":
-    """Build BERT with two scores for each token; ``length`` is the most tokens of a text."""
+    """Build BERT with two scores for each token.
+
+    Raises ValueError if texts of ``length`` tokens go beyond the model's ``positions``.
+    """
     from hpml_models.networks.encoders import QuestionAnswerer, SpanHead, body_of
 
+    check_length(length, positions)
     config = configure(
         BERT,
         vocab_size=vocabulary,
@@ -40,7 +46,7 @@ def question_answering(  # noqa: PLR0913  the sizes
         num_attention_heads=heads,
         num_hidden_layers=layers,
         intermediate_size=4 * width,
-        max_position_embeddings=length,
+        max_position_embeddings=positions,
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=dropout,
     )
@@ -48,7 +54,7 @@ def question_answering(  # noqa: PLR0913  the sizes
     return QuestionAnswerer([*body_of(model.bert), SpanHead(model.qa_outputs)])
 
 
-def parameter_count(*, vocabulary: int, width: int, layers: int, length: int) -> int:
+def parameter_count(*, vocabulary: int, width: int, layers: int, positions: int, **_: Any) -> int:
     """Count by hand: three embeddings and a norm, the layers, two scores; there is no pooler."""
-    embeddings = (vocabulary + length + 2 + 2) * width
+    embeddings = (vocabulary + positions + 2 + 2) * width
     return embeddings + layers * (12 * width**2 + 13 * width) + (width + 1) * 2

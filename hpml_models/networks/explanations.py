@@ -14,12 +14,10 @@ from torch import Tensor
 
 from hpml_models.networks.concepts import evaluating
 from hpml_models.networks.self_explaining import (
-    CLASSIFIER,
     Parts,
     SelfExplaining,
     is_phrase,
-    joint_logits,
-    stacked,
+    objective_logits,
 )
 
 
@@ -52,17 +50,12 @@ class Explanation:
 
 
 @torch.no_grad()
-def explain(
-    module: SelfExplaining, *, joint: bool = True, count: int = 5, **inputs: Tensor
-) -> list[Explanation]:
-    """Explain each sentence of a batch by its ``count`` most relevant phrases.
-
-    ``joint``: whether the label is that of the joint logits, or the classifier's own.
-    """
+def explain(module: SelfExplaining, *, count: int = 5, **inputs: Tensor) -> list[Explanation]:
+    """Explain each sentence of a batch by its ``count`` most relevant phrases."""
     spans_BPT = inputs["spans"]
     with evaluating(module):
         parts = module.parts(**inputs)
-    probabilities_BC = predict(stacked(parts, spans_BPT), joint=joint)
+    probabilities_BC = predict(objective_logits(parts, spans_BPT, module.head.objective))
     relevances = relevance(parts.phrases, probabilities_BC)
     return [
         Explanation(
@@ -75,10 +68,9 @@ def explain(
     ]
 
 
-def predict(outputs_B4C: Tensor, *, joint: bool = True) -> Tensor:
-    """Return the classes' probabilities ``[B, C]``, by the joint logits or the classifier's."""
-    logits_BC = joint_logits(outputs_B4C) if joint else outputs_B4C[:, CLASSIFIER]
-    return logits_BC.float().softmax(-1)
+def predict(outputs_BLC: Tensor) -> Tensor:
+    """Return the classes' probabilities ``[B, C]``, by the first row of logits."""
+    return outputs_BLC[:, 0].float().softmax(-1)
 
 
 def relevance(phrases_BPC: Tensor, probabilities_BC: Tensor) -> Tensor:
@@ -114,9 +106,7 @@ def _concepts(module: SelfExplaining, parts: Parts, row: int) -> list[Concept]:
 
 
 @torch.no_grad()
-def deletion_correlation(
-    module: SelfExplaining, padding_id: int, *, joint: bool = True, **inputs: Tensor
-) -> float:
+def deletion_correlation(module: SelfExplaining, padding_id: int, **inputs: Tensor) -> float:
     """Return how the phrases' relevance goes with what deleting each costs, for one sentence.
 
     It is Pearson's correlation with the drop of the label's probability, the quality of an
@@ -128,8 +118,8 @@ def deletion_correlation(
         return nan
     with evaluating(module):
         parts = module.parts(**inputs)
-        probabilities = predict(stacked(parts, spans), joint=joint)
-        shortened_PC = predict(module(**without_phrases(inputs, padding_id)), joint=joint)
+        probabilities = predict(objective_logits(parts, spans, module.head.objective))
+        shortened_PC = predict(module(**without_phrases(inputs, padding_id)))
     label = int(probabilities.argmax())
     drops_P = probabilities[0, label] - shortened_PC[:, label]
     relevance_P = relevance(parts.phrases, probabilities)[0, 1 : count + 1]

@@ -50,12 +50,21 @@ def configure(architecture: Architecture, **settings: Any) -> Any:
     return config_class(**settings, attn_implementation="sdpa")
 
 
-def make(architecture: Architecture, config: Any, checkpoint: str | None) -> "nn.Module":
-    """Build the model with random weights, or with those of the folder ``checkpoint``."""
+def check_length(length: int, positions: int) -> None:
+    """Raise ValueError if texts are to be longer than what a model has positions for."""
+    if length > positions:
+        raise ValueError(
+            f"texts of {length} tokens in a model of {positions} positions: cut them with "
+            f"length={positions}, or give the model more positions"
+        )
+
+
+def make(architecture: Architecture, config: Any, checkpoint: str) -> "nn.Module":
+    """Build the model with the weights of the folder ``checkpoint``; "": with random ones."""
     import transformers
 
     model_class = getattr(transformers, architecture.model)
-    if checkpoint is None:
+    if not checkpoint:
         model: nn.Module = model_class(config, **architecture.model_options)
         return model
     check_fits(architecture, config, Path(checkpoint))

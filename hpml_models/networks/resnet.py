@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-CLASSES = 1000  # torchvision's head; CIFAR-10's labels use the first ten
+CLASSES = {"classes": 1000}  # torchvision's head; CIFAR-10's labels use the first ten
 IMAGE = (3, 32, 32)  # channels, height, width
 LABELS = 10
 
@@ -24,31 +24,33 @@ LABELS = 10
 def spec(
     name: str, *, stages: Sequence[int], has_bottlenecks: bool = False, parameter_count: int
 ) -> ModelSpec:
-    """Describe one of torchvision's ResNets."""
+    """Describe one of torchvision's ResNets; ``parameter_count`` is for 1000 classes."""
 
-    def build() -> "nn.Module":
+    def build(*, classes: int) -> "nn.Module":
         from hpml_models.networks.image_classifier import ImageClassifier
 
-        return ImageClassifier(stages, CLASSES, has_bottlenecks=has_bottlenecks)
+        return ImageClassifier(stages, classes, has_bottlenecks=has_bottlenecks)
+
+    features = 2048 if has_bottlenecks else 512
 
     return ModelSpec(
         name=name,
         data="cifar10",
         presets={
-            "tiny": Preset(batch=16, options={}),
-            "small": Preset(batch=128, options={}),
-            "paper": Preset(batch=512, options={}),
+            "tiny": Preset(batch=16, options=CLASSES),
+            "small": Preset(batch=128, options=CLASSES),
+            "paper": Preset(batch=512, options=CLASSES),
         },
         build=build,
         make_batch=make_batch,
         recipe=Recipe(optimizer=optimizer, loss=mean_cross_entropy, loss_count=sample_count),
         pipeline_layers=pipeline_layers,
-        pipeline_layer_count=lambda: sum(stages) + 2,
-        parameter_count=lambda: parameter_count,
+        pipeline_layer_count=lambda **_: sum(stages) + 2,
+        parameter_count=lambda *, classes: parameter_count + (features + 1) * (classes - 1000),
     )
 
 
-def make_batch(batch: int, generator: "torch.Generator") -> Batch:
+def make_batch(batch: int, generator: "torch.Generator", **_: Any) -> Batch:
     """Draw normal images ``[batch, 3, 32, 32]`` and uniform labels ``[batch]``."""
     import torch
 

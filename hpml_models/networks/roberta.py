@@ -6,7 +6,7 @@ transformers where a model is built.
 
 from typing import TYPE_CHECKING, Any
 
-from hpml_models.networks.pretrained import Architecture, configure, make
+from hpml_models.networks.pretrained import Architecture, check_length, configure, make
 
 if TYPE_CHECKING:
     from hpml_models.networks.encoders import SequenceClassifier
@@ -52,7 +52,7 @@ ENCODER = Architecture(
 
 
 def classifier(
-    architecture: Architecture, *, labels: int, checkpoint: str | None, **sizes: Any
+    architecture: Architecture, *, labels: int, checkpoint: str = "", **sizes: Any
 ) -> "SequenceClassifier":
     """Build a classifier of whole sequences; ``sizes`` as in :func:`settings_of`."""
     from hpml_models.networks.encoders import ClassificationHead, SequenceClassifier, body_of
@@ -65,11 +65,12 @@ def classifier(
 def self_explaining(  # noqa: PLR0913  the options
     *,
     labels: int,
-    checkpoint: str | None,
     concepts: int,
     nearest: int,
     head_dropout: float,
+    objective: Any,
     similarity: Any,
+    checkpoint: str = "",
     **sizes: Any,
 ) -> "SelfExplaining":
     """Build Self-Explaining RoBERTa; ``sizes`` as in :func:`settings_of`."""
@@ -86,30 +87,45 @@ def self_explaining(  # noqa: PLR0913  the options
         concepts=concepts,
         nearest=nearest,
         dropout=head_dropout,
+        objective=objective,
         similarity=similarity,
     )
     return SelfExplaining([*body_of(encoder), head])
 
 
 def settings_of(  # noqa: PLR0913  the sizes
-    *, vocabulary: int, width: int, heads: int, layers: int, length: int, dropout: float
+    *,
+    vocabulary: int,
+    width: int,
+    heads: int,
+    layers: int,
+    length: int,
+    positions: int,
+    dropout: float,
+    **_: Any,
 ) -> dict[str, Any]:
-    """Return what transformers calls these sizes; ``length`` is the most tokens of a sentence."""
+    """Return what transformers calls these sizes.
+
+    Raises ValueError if sentences of ``length`` tokens go beyond the model's ``positions``.
+    """
+    check_length(length, positions)
     return {
         "vocab_size": vocabulary,
         "hidden_size": width,
         "num_attention_heads": heads,
         "num_hidden_layers": layers,
         "intermediate_size": 4 * width,
-        "max_position_embeddings": length + UNUSED_POSITIONS,
+        "max_position_embeddings": positions + UNUSED_POSITIONS,
         "hidden_dropout_prob": dropout,
         "attention_probs_dropout_prob": dropout,
     }
 
 
-def encoder_parameters(*, vocabulary: int, width: int, layers: int, length: int) -> int:
+def encoder_parameters(
+    *, vocabulary: int, width: int, layers: int, positions: int, **_: Any
+) -> int:
     """Count by hand, without pooler: embeddings of words, positions and one kind; layers."""
-    embeddings = (vocabulary + length + UNUSED_POSITIONS + 1 + 2) * width
+    embeddings = (vocabulary + positions + UNUSED_POSITIONS + 1 + 2) * width
     return embeddings + layers * (12 * width**2 + 13 * width)
 
 
@@ -118,11 +134,11 @@ def pooler_parameters(width: int) -> int:
     return width**2 + width
 
 
-def head_parameters(width: int, labels: int) -> int:
+def head_parameters(*, width: int, labels: int, **_: Any) -> int:
     """Count a classifier's dense layer and projection."""
     return width**2 + width + (width + 1) * labels
 
 
-def self_explaining_parameters(width: int, labels: int) -> int:
+def self_explaining_parameters(*, width: int, labels: int, **_: Any) -> int:
     """Count what Self-Explaining RoBERTa has above its encoder: attention, three projections."""
     return 4 * width**2 + 4 * width + 3 * (width + 1) * labels

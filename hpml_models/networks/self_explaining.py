@@ -4,14 +4,15 @@ D. Rajagopal et al., arXiv 2103.12279, on any encoder. The local layer scores ea
 differs from its sentence; the global layer scores the sentence together with the concepts that are
 most like it.
 
-Shapes: B sentences, T tokens, P phrases, D width, C classes, K nearest concepts.
+Shapes: B sentences, T tokens, P phrases, D width, C classes, K nearest concepts,
+L rows of logits.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, log_softmax, relu
+from torch.nn.functional import log_softmax, relu
 
 from hpml_models.networks.concepts import (
     GLOBAL_HEADS,
@@ -24,8 +25,10 @@ from hpml_models.networks.concepts import (
 from hpml_models.networks.encoders import LayeredEncoder
 
 JOINT_WEIGHT = 0.1  # of the local and of the global layer's logits: the published recipe's
-CLASSIFIER, LOCAL_LOGITS, LOCAL_LOG_PROBABILITIES, GLOBAL = range(4)
-"""What the second dimension of the network's output holds."""
+
+Objective = Literal["joint", "three"]
+"""What is trained: the cross-entropy of the weighted sum of the layers' logits, as the published
+code has it; or the sum of the three layers' cross-entropies, as the paper has it."""
 
 
 class Parts(NamedTuple):
@@ -83,21 +86,25 @@ class SelfExplainingHead(nn.Module):
         concepts: int,
         nearest: int,
         dropout: float,
+        objective: Objective = "joint",
         similarity: Similarity = "inner_product",
     ) -> None:
-        """Make the three layers and the store. Raises ValueError if the sizes do not fit."""
+        """Make the three layers and the store. Raises ValueError if the options do not fit."""
         super().__init__()
+        if objective not in get_args(Objective):
+            raise ValueError(f"objective {objective!r} is none of {', '.join(get_args(Objective))}")
         check_sizes(concepts=concepts, nearest=nearest, width=width)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(width, classes)
         self.local = LocalLayer(width, classes)
         self.global_ = GlobalLayer(width, classes, dropout)
         self.store = ConceptStore(concepts, width, similarity)
+        self.objective: Objective = objective
         self._nearest = nearest
 
     def forward(self, hidden_BTD: Tensor, spans: Tensor, owner: Tensor | None = None) -> Tensor:
-        """Return ``[B, 4, C]``: see :data:`CLASSIFIER` and its neighbours."""
-        return stacked(self.parts(hidden_BTD, spans, owner), spans)
+        """Return ``[B, L, C]``: see :func:`objective_logits`."""
+        return objective_logits(self.parts(hidden_BTD, spans, owner), spans, self.objective)
 
     def parts(self, hidden_BTD: Tensor, spans_BPT: Tensor, owner_B: Tensor | None = None) -> Parts:
         """Return what each layer finds; without owners no sentence is in the store."""
@@ -131,7 +138,10 @@ class SelfExplaining(LayeredEncoder):
         spans: Tensor,
         owner: Tensor | None = None,
     ) -> Tensor:
-        """Return ``[B, 4, C]`` of ids and mask ``[B, T]``, spans ``[B, P, T]``, owners ``[B]``."""
+        """Return ``[B, L, C]`` of ids and mask ``[B, T]``, spans ``[B, P, T]``, owners ``[B]``.
+
+        See :func:`objective_logits`.
+        """
         outputs: Tensor = self.head(self.encode(input_ids, attention_mask), spans, owner)
         return outputs
 
@@ -150,11 +160,18 @@ class SelfExplaining(LayeredEncoder):
         return self.encode(input_ids, attention_mask)[:, 0]
 
 
-def stacked(parts: Parts, spans_BPT: Tensor) -> Tensor:
-    """Return what both objectives need ``[B, 4, C]``: see :data:`CLASSIFIER` and its neighbours."""
+def objective_logits(parts: Parts, spans_BPT: Tensor, objective: Objective) -> Tensor:
+    """Return the logits ``[B, L, C]`` whose cross-entropies are summed; the first row predicts.
+
+    The joint objective has one row. Three losses have three: the classifier, the logarithm of the
+    phrases' mean probability, the global layer.
+    """
+    if objective == "three":
+        local = log_mean_probability(parts.phrases, spans_BPT)
+        return torch.stack([parts.classifier, local, parts.global_], dim=1)
     local = mean_over_phrases(parts.phrases, spans_BPT)
-    log_mean = log_mean_probability(parts.phrases, spans_BPT)
-    return torch.stack([parts.classifier, local, log_mean, parts.global_], dim=1)
+    joint = parts.classifier + JOINT_WEIGHT * (local + parts.global_)
+    return joint.to(parts.classifier.dtype)[:, None]  # TorchScript's autocast adds in float32
 
 
 def phrase_means(hidden_BTD: Tensor, spans_BPT: Tensor) -> Tensor:
@@ -169,9 +186,13 @@ def is_phrase(spans_BPT: Tensor) -> Tensor:
 
 
 def mean_over_phrases(values_BPC: Tensor, spans_BPT: Tensor) -> Tensor:
-    """Average over the real phrases of each sentence ``[B, C]``."""
+    """Average over the real phrases of each sentence ``[B, C]``.
+
+    Autocast sums in float32: the mean has the values' own type again.
+    """
     real_BP1 = is_phrase(spans_BPT)[..., None]
-    return values_BPC.masked_fill(~real_BP1, 0).sum(1) / real_BP1.sum(1).clamp(min=1)
+    mean_BC = values_BPC.masked_fill(~real_BP1, 0).sum(1) / real_BP1.sum(1).clamp(min=1)
+    return mean_BC.to(values_BPC.dtype)
 
 
 def log_mean_probability(logits_BPC: Tensor, spans_BPT: Tensor) -> Tensor:
@@ -180,26 +201,3 @@ def log_mean_probability(logits_BPC: Tensor, spans_BPT: Tensor) -> Tensor:
     log_probabilities = log_softmax(logits_BPC.float(), dim=-1)
     summed = log_probabilities.masked_fill(~real_BP1, float("-inf")).logsumexp(1)
     return (summed - real_BP1.sum(1).clamp(min=1).log()).to(logits_BPC.dtype)
-
-
-def joint_logits(outputs_B4C: Tensor, weight: float = JOINT_WEIGHT) -> Tensor:
-    """Return the logits ``[B, C]`` of the joint objective: the public code's weighted sum."""
-    layers = outputs_B4C.unbind(1)
-    return layers[CLASSIFIER] + weight * (layers[LOCAL_LOGITS] + layers[GLOBAL])
-
-
-def joint_loss(outputs_B4C: Tensor, labels_B: Tensor) -> Tensor:
-    """Return the mean cross-entropy of the joint logits."""
-    return cross_entropy(joint_logits(outputs_B4C), labels_B)
-
-
-def three_losses(
-    outputs_B4C: Tensor, labels_B: Tensor, *, local_weight: float = 1, global_weight: float = 1
-) -> Tensor:
-    """Return the paper's objective: classifier, local and global cross-entropy, weighted."""
-    layers = outputs_B4C.unbind(1)
-    return (
-        cross_entropy(layers[CLASSIFIER], labels_B)
-        + local_weight * cross_entropy(layers[LOCAL_LOG_PROBABILITIES], labels_B)
-        + global_weight * cross_entropy(layers[GLOBAL], labels_B)
-    )

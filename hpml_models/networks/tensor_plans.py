@@ -28,3 +28,12 @@ def by_name(
                 raise ValueError(f"no layer's name ends in .{ending}")
             plan |= {name: style() for name in matching}
     return plan
+
+
+def encoder_plan(module: "nn.Module") -> Mapping[str, Any]:
+    """Cut the heads, and the feed-forward's width, of one of transformers' encoders."""
+    return by_name(
+        module,
+        columns=("self.query", "self.key", "self.value", "intermediate.dense"),
+        rows=("output.dense",),
+    )

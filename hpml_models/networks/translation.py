@@ -2,23 +2,29 @@
 
 Post-LayerNorm blocks with GELU, sinusoidal positions, two embeddings that are not tied, a final
 LayerNorm on each side, an output projection with bias. The source is encoded, then decoded into
-the target under teacher forcing.
+the target under teacher forcing. Each layer takes what the layer before returns, and those of the
+batch's inputs that it names.
 
 Shapes: B batch, S source positions, T target positions, D width, H heads, V vocabulary.
 """
 
 from math import log
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
-PAD = 0
 NEVER = -1e4  # added to a score: its softmax is exactly 0 in float32, and has no NaN gradients
-
 
 Streams = tuple[Tensor, Tensor]
 """What goes from layer to layer: source ``[B, S, D]`` and target ``[B, T, D]``."""
+
+DropoutAt = Literal["sublayer", "block_end"]
+"""Where dropout acts, besides after positions and after each feed-forward: on the attention's
+output, before the residual sum, as published; or after a block's last LayerNorm, on the residual
+stream, as a widespread course has it: with much dropout that model is worse without it than with
+it, on what it was trained on, too."""
 
 
 class Attention(nn.Module):
@@ -32,53 +38,65 @@ class Attention(nn.Module):
         self.value, self.out = nn.Linear(width, width), nn.Linear(width, width)
 
     def forward(
-        self,
-        x: Tensor,
-        memory: Tensor,
-        mask_BS: Tensor | None = None,
-        *,
-        is_causal: bool = False,
+        self, x: Tensor, memory: Tensor, mask_BS: Tensor | None = None, *, is_causal: bool = False
     ) -> Tensor:
-        """Return ``[B, T, D]``; the mask is 0 where ``memory`` is padding."""
+        """Return ``[B, T, D]``; positions of ``memory`` where the mask is false do not count."""
         query, key, value = (
             projected.unflatten(-1, (-1, self._head_width)).transpose(1, 2)
             for projected in (self.query(x), self.key(memory), self.value(memory))
         )
-        added = None if mask_BS is None else (1 - mask_BS[:, None, None, :]).to(query.dtype) * NEVER
-        mixed = scaled_dot_product_attention(query, key, value, added, is_causal=is_causal)
+        mask = None if mask_BS is None else _addend(mask_BS, query.dtype)
+        mixed = scaled_dot_product_attention(query, key, value, mask, is_causal=is_causal)
         out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return out
 
 
-class FeedForward(nn.Module):
-    """Two matrices with a GELU in between."""
+def _addend(mask_BS: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return what is added to scores ``[B, 1, 1, S]``: a sentence of padding alone gives no NaN."""
+    return (~mask_BS.bool())[:, None, None, :].to(dtype) * NEVER
 
-    def __init__(self, width: int) -> None:
+
+class FeedForward(nn.Module):
+    """Two matrices with a GELU in between, and dropout."""
+
+    def __init__(self, width: int, dropout: float) -> None:
         """Make the matrices: four times as wide in between."""
         super().__init__()
         self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``[B, T, D]``."""
-        out: Tensor = self.down(gelu(self.up(x)))
+        out: Tensor = self.dropout(self.down(gelu(self.up(x))))
         return out
 
 
 class Embedding(nn.Module):
     """Token ids of both languages become streams."""
 
-    def __init__(self, vocabulary: int, width: int, length: int) -> None:
+    def __init__(self, vocabulary: int, width: int, length: int, dropout: float) -> None:
         """Make one embedding for each language, and the positions."""
         super().__init__()
         self.source = nn.Embedding(vocabulary, width)
         self.target = nn.Embedding(vocabulary, width)
         self.positions = nn.Buffer(positions(length, width), persistent=False)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, input_ids: Tensor, decoder_input_ids: Tensor) -> Streams:
-        """Embed the source ``[B, S]`` and the target ``[B, T]``."""
+        """Embed source ids ``[B, S]`` and target ids ``[B, T]``.
+
+        Raises ValueError if a sentence is longer than there are positions.
+        """
+        longest = max(input_ids.shape[1], decoder_input_ids.shape[1])
+        if longest > len(self.positions):
+            raise ValueError(
+                f"a sentence of {longest} tokens in a model of length {len(self.positions)}: "
+                "cut it, or build the model with a greater length"
+            )
+        source, target = self.source(input_ids), self.target(decoder_input_ids)
         return (
-            self.source(input_ids) + self.positions[: input_ids.shape[1]],
-            self.target(decoder_input_ids) + self.positions[: decoder_input_ids.shape[1]],
+            self.dropout(source + self.positions[: source.shape[1]]),
+            self.dropout(target + self.positions[: target.shape[1]]),
         )
 
 
@@ -89,36 +107,55 @@ def positions(length: int, width: int) -> Tensor:
     return torch.stack([(place * rate).sin(), (place * rate).cos()], dim=-1).flatten(1)
 
 
-class EncoderLayer(nn.Module):
+class Block(nn.Module):
+    """What encoder and decoder layers share: norms, the feed-forward, where dropout acts."""
+
+    def __init__(self, width: int, norms: int, dropout: float, dropout_at: DropoutAt) -> None:
+        """Make them; dropout acts in one of two places."""
+        super().__init__()
+        self.feed_forward = FeedForward(width, dropout)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(norms))
+        self.at_attention = nn.Dropout(dropout if dropout_at == "sublayer" else 0)
+        self.at_end = nn.Dropout(dropout if dropout_at == "block_end" else 0)
+
+    def attended(self, norm: int, x: Tensor, attention: Tensor) -> Tensor:
+        """Add what attention found, and normalise."""
+        out: Tensor = self.norms[norm](x + self.at_attention(attention))
+        return out
+
+    def fed_forward(self, x: Tensor) -> Tensor:
+        """Add what the feed-forward makes of it, and normalise."""
+        out: Tensor = self.at_end(self.norms[-1](x + self.feed_forward(x)))
+        return out
+
+
+class EncoderLayer(Block):
     """Self-attention over the source, then a feed-forward; the target passes by."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, dropout: float, dropout_at: DropoutAt) -> None:
         """Make both, each with its LayerNorm."""
-        super().__init__()
-        self.attention, self.feed_forward = Attention(width, heads), FeedForward(width)
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
+        super().__init__(width, 2, dropout, dropout_at)
+        self.attention = Attention(width, heads)
 
     def forward(self, source: Tensor, target: Tensor, attention_mask: Tensor) -> Streams:
         """Return the streams with the source a layer further."""
-        x = self.norms[0](source + self.attention(source, source, attention_mask))
-        return self.norms[1](x + self.feed_forward(x)), target
+        x = self.attended(0, source, self.attention(source, source, attention_mask))
+        return self.fed_forward(x), target
 
 
-class DecoderLayer(nn.Module):
+class DecoderLayer(Block):
     """Causal self-attention over the target, attention to the source, a feed-forward."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, dropout: float, dropout_at: DropoutAt) -> None:
         """Make the three, each with its LayerNorm."""
-        super().__init__()
+        super().__init__(width, 3, dropout, dropout_at)
         self.attention, self.cross = Attention(width, heads), Attention(width, heads)
-        self.feed_forward = FeedForward(width)
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
 
     def forward(self, source: Tensor, target: Tensor, attention_mask: Tensor) -> Streams:
         """Return the streams with the target a layer further."""
-        x = self.norms[0](target + self.attention(target, target, is_causal=True))
-        x = self.norms[1](x + self.cross(x, source, attention_mask))
-        return source, self.norms[2](x + self.feed_forward(x))
+        x = self.attended(0, target, self.attention(target, target, is_causal=True))
+        x = self.attended(1, x, self.cross(x, source, attention_mask))
+        return source, self.fed_forward(x)
 
 
 class EncoderEnd(nn.Module):
@@ -129,7 +166,7 @@ class EncoderEnd(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, source: Tensor, target: Tensor) -> Streams:
+    def forward(self, source: Tensor, target: Tensor, attention_mask: Tensor) -> Streams:  # noqa: ARG002  as layers do
         """Return the streams with the source encoded."""
         return self.norm(source), target
 
@@ -151,27 +188,45 @@ class Head(nn.Module):
 class Translator(nn.Module):
     """The whole model as layers that run one after the other."""
 
-    def __init__(self, vocabulary: int, width: int, heads: int, layers: int, length: int) -> None:
-        """Make ``layers`` layers on each side, for sentences of ``length`` words at most."""
+    def __init__(  # noqa: PLR0913  the sizes
+        self,
+        *,
+        vocabulary: int,
+        d_model: int,
+        heads: int,
+        layers: int,
+        length: int,
+        dropout: float = 0.0,
+        dropout_at: DropoutAt = "block_end",
+    ) -> None:
+        """Make ``layers`` layers on each side. Raises ValueError if the sizes do not fit."""
         super().__init__()
+        _check(d_model, heads, dropout_at)
+        block = (d_model, heads, dropout, dropout_at)
         self.layers = nn.ModuleList(
             [
-                Embedding(vocabulary, width, length),
-                *(EncoderLayer(width, heads) for _ in range(layers)),
-                EncoderEnd(width),
-                *(DecoderLayer(width, heads) for _ in range(layers)),
-                Head(width, vocabulary),
+                Embedding(vocabulary, d_model, length, dropout),
+                *(EncoderLayer(*block) for _ in range(layers)),
+                EncoderEnd(d_model),
+                *(DecoderLayer(*block) for _ in range(layers)),
+                Head(d_model, vocabulary),
             ]
         )
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, decoder_input_ids: Tensor
     ) -> Tensor:
-        """Return scores ``[B, T, V]`` of token ids ``[B, S]``, their mask, and ``[B, T]``."""
+        """Return scores ``[B, T, V]`` of ids ``[B, S]``, mask ``[B, S]``, ids ``[B, T]``."""
         embedding, *layers, head = self.layers
         source, target = embedding(input_ids, decoder_input_ids)
         for layer in layers:
-            masks = () if isinstance(layer, EncoderEnd) else (attention_mask,)
-            source, target = layer(source, target, *masks)
+            source, target = layer(source, target, attention_mask)
         scores: Tensor = head(source, target)
         return scores
+
+
+def _check(d_model: int, heads: int, dropout_at: str) -> None:
+    if d_model % heads:
+        raise ValueError(f"d_model {d_model} is not a multiple of {heads} heads")
+    if dropout_at not in get_args(DropoutAt):
+        raise ValueError(f"dropout_at {dropout_at!r} is none of {', '.join(get_args(DropoutAt))}")

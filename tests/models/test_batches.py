@@ -10,7 +10,7 @@ from hpml_models.cases import registry
 from hpml_models.pipelines.stages import run
 from hpml_models.prepare import synthetic
 from hpml_models.training.micro_batches import split_batch
-from hpml_models.types import Batch, ModelSpec
+from hpml_models.types import IGNORED, Batch, ModelSpec
 
 
 def batch_of(rows: int) -> Batch:
@@ -49,7 +49,7 @@ def test_tensors_of_different_lengths_are_no_batch() -> None:
 def test_weights_add_up_to_one_unless_nothing_counts(counts: list[int]) -> None:
     """With shards of which nothing counts, and micro-batches, as a pad-only sentence has it."""
     recipe = registry.models()["translation"].recipe
-    labels = torch.tensor([[1] * count + [0] * (3 - count) for count in counts])
+    labels = torch.tensor([[1] * count + [IGNORED] * (3 - count) for count in counts])
     batch = Batch(inputs={"input_ids": labels}, targets={"labels": labels})
     splits = [split_batch(batch, recipe, replica=one, replicas=2, count=2) for one in (0, 1)]
     weights = [float(one.weight) for split in splits for one in split.micro_batches]
@@ -74,11 +74,11 @@ def outputs_of(spec: ModelSpec, module: torch.nn.Module, inputs: dict[str, Tenso
 @pytest.mark.parametrize("spec", MASKED, ids=lambda spec: spec.name)
 def test_what_stands_in_the_padding_changes_nothing_and_the_mask_does(spec: ModelSpec) -> None:
     module = spec.build(**spec.presets["tiny"].options).eval()
-    inputs = dict(synthetic.batches(spec, spec.presets["tiny"].options, 4, 1)[0].inputs)
+    inputs = dict(synthetic.batches(spec, spec.presets["tiny"].options, 16, 1)[0].inputs)
     mask = inputs["attention_mask"]
     assert 0 < mask.sum() < mask.numel()
     expected = outputs_of(spec, module, inputs)
     words = {**inputs, "input_ids": inputs["input_ids"].where(mask.bool(), 7)}
     torch.testing.assert_close(outputs_of(spec, module, words), expected)
     unmasked = {**inputs, "attention_mask": torch.ones_like(mask)}
-    assert (outputs_of(spec, module, unmasked) - expected).abs().max() > 1e-3
+    assert (outputs_of(spec, module, unmasked) - expected).abs().max() > 1e-4

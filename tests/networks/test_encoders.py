@@ -18,22 +18,23 @@ TINY: dict[str, Any] = {
     "heads": 2,
     "layers": 2,
     "length": 12,
+    "positions": 12,
     "dropout": 0.0,
 }
 Build = Any
 
 
-def roberta_classifier(checkpoint: str | None = None, **options: Any) -> nn.Module:
+def roberta_classifier(checkpoint: str = "", **options: Any) -> nn.Module:
     sizes = {"labels": 3} | TINY | options
     return roberta.classifier(roberta.ROBERTA, checkpoint=checkpoint, **sizes)
 
 
-def xlm_roberta_classifier(checkpoint: str | None = None, **options: Any) -> nn.Module:
+def xlm_roberta_classifier(checkpoint: str = "", **options: Any) -> nn.Module:
     sizes = {"labels": 3} | TINY | options
     return roberta.classifier(roberta.XLM_ROBERTA, checkpoint=checkpoint, **sizes)
 
 
-def bert_answering(checkpoint: str | None = None, **options: Any) -> nn.Module:
+def bert_answering(checkpoint: str = "", **options: Any) -> nn.Module:
     return bert.question_answering(checkpoint=checkpoint, **TINY | options)
 
 
@@ -137,7 +138,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as transformers writes it, of a classifier of three labels."""
     folder = tmp_path_factory.mktemp("roberta")
     config = pretrained.configure(roberta.ROBERTA, **roberta.settings_of(**TINY), num_labels=3)
-    model: Any = pretrained.make(roberta.ROBERTA, config, None)
+    model: Any = pretrained.make(roberta.ROBERTA, config, "")
     model.half().save_pretrained(folder)
     return folder
 
@@ -154,7 +155,7 @@ def test_a_checkpoint_is_loaded_in_float32_and_ready_to_train(checkpoint: Path) 
 def test_an_encoder_takes_its_part_of_a_classifiers_checkpoint(checkpoint: Path) -> None:
     options = {"labels": 2, "concepts": 9, "nearest": 3, "head_dropout": 0.0}
     module = roberta.self_explaining(
-        checkpoint=str(checkpoint), similarity="inner_product", **options, **TINY
+        checkpoint=str(checkpoint), similarity="inner_product", objective="joint", **options, **TINY
     )
     whole = roberta_classifier(str(checkpoint))
     for one, other in zip(module.layers[0].parameters(), whole.layers[0].parameters(), strict=True):
@@ -165,7 +166,7 @@ def test_an_encoder_takes_its_part_of_a_classifiers_checkpoint(checkpoint: Path)
     ("build", "options", "message"),
     [
         (roberta_classifier, {"vocabulary": 60}, "vocab_size 50 != 60"),
-        (roberta_classifier, {"length": 20}, "max_position_embeddings 14 != 22"),
+        (roberta_classifier, {"length": 20, "positions": 20}, "max_position_embeddings 14 != 22"),
         (roberta_classifier, {"labels": 5}, "no whole set of weights"),
         (xlm_roberta_classifier, {}, "'roberta' model, not the 'xlm-roberta'"),
         (bert_answering, {}, "'roberta' model, not the 'bert'"),

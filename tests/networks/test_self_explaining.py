@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from hpml_models.networks import concepts, explanations, roberta, self_explaining
 from hpml_models.networks.explanations import deletion_correlation, explain
-from hpml_models.networks.self_explaining import SelfExplaining, joint_loss, three_losses
+from hpml_models.networks.losses import summed_cross_entropy
+from hpml_models.networks.self_explaining import SelfExplaining
 from hpml_models.text.phrases import OUTSIDE, most_phrases, span_matrix
 
 WIDTH, WORDS, CLASSES = 16, 50, 3
@@ -29,20 +30,24 @@ SENTENCES = st.lists(
 )
 
 
-def build(*, dropout: float = 0.1, similarity: str = "inner_product") -> SelfExplaining:
+def build(
+    *, dropout: float = 0.1, objective: str = "joint", similarity: str = "inner_product"
+) -> SelfExplaining:
     torch.manual_seed(0)
     return roberta.self_explaining(
         labels=CLASSES,
-        checkpoint=None,
+        checkpoint="",
         concepts=12,
         nearest=3,
         head_dropout=dropout,
+        objective=objective,
         similarity=similarity,
         vocabulary=WORDS,
         width=WIDTH,
         heads=2,
         layers=1,
         length=32,
+        positions=32,
         dropout=dropout,
     )
 
@@ -119,17 +124,15 @@ def check_constant(module: SelfExplaining) -> None:
     torch.testing.assert_close(real, module.head.local.project.bias.expand_as(real))
 
 
-@pytest.mark.parametrize("loss", [joint_loss, three_losses])
-def test_every_parameter_learns_and_the_store_does_not(
-    loss: Callable[[Tensor, Tensor], Tensor],
-) -> None:
-    check_gradients(build(), loss)
+@pytest.mark.parametrize("objective", ["joint", "three"])
+def test_every_parameter_learns_and_the_store_does_not(objective: str) -> None:
+    check_gradients(build(objective=objective))
 
 
-def check_gradients(module: SelfExplaining, loss: Callable[[Tensor, Tensor], Tensor]) -> None:
+def check_gradients(module: SelfExplaining) -> None:
     before = module.head.store.encodings.clone()
     inputs = batch_of([[5, 6, 7, 8], [9, 10]])
-    loss(module(**inputs), torch.tensor([0, 2])).backward()
+    summed_cross_entropy(module(**inputs), {"labels": torch.tensor([0, 2])}).backward()
     torch.optim.AdamW(module.parameters()).step()
     assert [name for name, one in module.named_parameters() if one.grad is None] == []
     assert not [name for name, _ in module.named_parameters() if "store" in name]
@@ -163,28 +166,30 @@ def brute_force(
     return sorted(others, key=score, reverse=True)[:3]
 
 
-def test_both_losses_equal_a_loop_over_sentences() -> None:
-    check_losses(build())
+@pytest.mark.parametrize("objective", ["joint", "three"])
+def test_both_objectives_equal_a_loop_over_sentences(objective: str) -> None:
+    check_losses(build(objective=objective))
 
 
 def check_losses(module: SelfExplaining) -> None:
-    with torch.no_grad():
-        module.head.local.project.weight.mul_(20)  # the mean of logits is no mean of probabilities
     inputs, labels = batch_of([[5, 6, 7, 8], [9]]), [2, 0]
     with torch.no_grad():
+        module.head.local.project.weight.mul_(20)  # the mean of logits is no mean of probabilities
         found, outputs = module.eval().parts(**inputs), module(**inputs)
-    joint, three = 0.0, 0.0
+    one_by_one = []
     for row, label in enumerate(labels):
         count = int(inputs["spans"][row].any(-1).sum())
         phrases = [one.tolist() for one in found.phrases[row][:count]]
         own, rest = found.classifier[row].tolist(), found.global_[row].tolist()
-        mean = [sum(one[c] for one in phrases) / count for c in range(CLASSES)]
-        summed = [a + 0.1 * b + 0.1 * c for a, b, c in zip(own, mean, rest, strict=True)]
-        joint += cross_entropy(summed, label) / 2
-        local = -log(sum(probability(one, label) for one in phrases) / count)
-        three += (cross_entropy(own, label) + local + cross_entropy(rest, label)) / 2
-    assert float(joint_loss(outputs, torch.tensor(labels))) == pytest.approx(joint, rel=1e-5)
-    assert float(three_losses(outputs, torch.tensor(labels))) == pytest.approx(three, rel=1e-5)
+        if module.head.objective == "joint":
+            mean = [sum(one[c] for one in phrases) / count for c in range(CLASSES)]
+            logits = [a + 0.1 * b + 0.1 * c for a, b, c in zip(own, mean, rest, strict=True)]
+            one_by_one.append(cross_entropy(logits, label))
+        else:
+            local = -log(sum(probability(one, label) for one in phrases) / count)
+            one_by_one.append(cross_entropy(own, label) + local + cross_entropy(rest, label))
+    loss = summed_cross_entropy(outputs, {"labels": torch.tensor(labels)})
+    assert float(loss) == pytest.approx(sum(one_by_one) / 2, rel=1e-5)
 
 
 def probability(logits: list[float], label: int) -> float:
@@ -200,7 +205,7 @@ DECISIVE = 40  # the word that says class 1
 
 def decided_by_one_word() -> SelfExplaining:
     """Set weights by hand: no context, and one word's vector says class 1."""
-    module = build(dropout=0)
+    module = build(dropout=0, objective="three")
     module.layers = nn.ModuleList([module.layers[0], module.head])
     module.layers[0] = OneHotWord()
     with torch.no_grad():
@@ -225,7 +230,7 @@ def test_the_phrase_of_the_decisive_word_comes_first() -> None:
 
 
 def check_relevance(module: SelfExplaining) -> None:
-    (found,) = explain(module, **batch_of([[5, 6, DECISIVE, 8, 9]]), joint=False, count=9)
+    (found,) = explain(module, **batch_of([[5, 6, DECISIVE, 8, 9]]), count=9)
     assert found.label == 1
     best = found.phrases[0]
     assert (best.first, best.last) == (3, 4)  # behind <s>
@@ -237,6 +242,7 @@ def check_relevance(module: SelfExplaining) -> None:
 
 def test_deleting_the_relevant_phrases_lowers_the_probability() -> None:
     module = decided_by_one_word()
+    module.head.objective = "joint"  # the classifier alone says the same of every sentence
     inputs = batch_of([[5, 6, DECISIVE, 8, 9]])
     assert deletion_correlation(module, roberta.PADDING, **inputs) > 0.5
 
@@ -294,6 +300,11 @@ def check_refresh(module: SelfExplaining) -> None:
 def test_a_store_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match=r"11 sentences for a store of 12 .*concepts=11"):
         refreshed(build(), range(11))
+
+
+def test_an_unknown_objective_is_refused() -> None:
+    with pytest.raises(ValueError, match="'both' is none of joint, three"):
+        build(objective="both")
 
 
 @pytest.mark.parametrize(
@@ -400,10 +411,10 @@ FAULTS: dict[str, tuple[Plant, Check]] = {
         ),
         check_losses,
     ),
-    "the store learns": (trainable_store, partial(check_gradients, loss=joint_loss)),
+    "the store learns": (trainable_store, check_gradients),
     "a pooler that nothing uses": (
         lambda module, _: module.add_module("pooler", nn.Linear(WIDTH, WIDTH)),
-        partial(check_gradients, loss=joint_loss),
+        check_gradients,
     ),
     "a sentence finds itself": (
         instead(concepts, "UNKNOWN", 4),
@@ -434,9 +445,13 @@ RELEVANCE = explanations.relevance
 
 @pytest.mark.parametrize(("plant", "check"), FAULTS.values(), ids=FAULTS)
 def test_each_trap_is_noticed(plant: Plant, check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = decided_by_one_word() if check is check_relevance else build()
-    check(module)
-    module = decided_by_one_word() if check is check_relevance else build()
+    def healthy() -> SelfExplaining:
+        if check is check_relevance:
+            return decided_by_one_word()
+        return build(objective="three" if check is check_losses else "joint")
+
+    check(healthy())
+    module = healthy()
     plant(module, monkeypatch)
     with pytest.raises(AssertionError):
         check(module)
