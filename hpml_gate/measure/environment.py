@@ -76,9 +76,10 @@ FIRST = -20  # the niceness of whom the kernel runs before all others
 CAN_PIN = hasattr(os, "sched_setaffinity")  # macOS schedules as it likes
 
 
-def pin(pid: int, cpus: Sequence[int]) -> None:
+def pin(pid: int, cpus: Sequence[int] | None) -> None:
     """Hold a process, its threads and its descendants to ``cpus``; put them first, if allowed.
 
+    Where ``cpus`` is None their affinity is left alone: NCCL and launchers bind ranks themselves.
     It is done from outside once the step stands: preparing may use the whole machine.
     """
     if not CAN_PIN:
@@ -91,8 +92,9 @@ def pin(pid: int, cpus: Sequence[int]) -> None:
                     _pin_thread(thread.id, cpus)
 
 
-def _pin_thread(thread: int, cpus: Sequence[int]) -> None:
+def _pin_thread(thread: int, cpus: Sequence[int] | None) -> None:
     with suppress(OSError):  # a thread, too
-        os.sched_setaffinity(thread, cpus)
+        if cpus is not None:
+            os.sched_setaffinity(thread, cpus)
         with suppress(PermissionError):  # it takes root, or CAP_SYS_NICE
             os.setpriority(os.PRIO_PROCESS, thread, FIRST)

@@ -176,7 +176,7 @@ class Worker:
         if problem := code.problem_with(self.ask("project_modules", code.question)):
             raise self._error("stray", problem)
 
-    def pin(self, cpus: Sequence[int]) -> None:
+    def pin(self, cpus: Sequence[int] | None) -> None:
         """Hold the process, and its ranks, to ``cpus``."""
         pin(self._process.pid, cpus)
 
@@ -233,7 +233,7 @@ def workers(
         _prepare(started, one_by_one=any(request.is_test for _, request in requests))
         for worker in started:
             worker.check_origin()
-            worker.pin(cpus)
+            worker.pin(None if cpu_count is None else cpus)
         yield started
         for worker in started:
             worker.finish()

@@ -55,7 +55,7 @@ def _launch(
     here = cpus_of_launch(0, None)
     with workers([(Side(), order) for _ in numbers], here, cpus, deadline) as started:
         for number, worker in zip(numbers, started, strict=True):
-            worker.pin(cpus_of_launch(number, cpus))
+            worker.pin(None if cpus is None else cpus_of_launch(number, cpus))
             launch = _time(worker, iterations)
             done.append(launch if number else _observed(worker, launch))
             iterations = launch.iterations

@@ -69,6 +69,17 @@ def test_where_the_gate_cannot_measure_all_else_runs(
     assert "--gate judge cannot measure here" in output
 
 
+def test_affinity_is_left_alone_where_no_cpus_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[list[int]] = []
+    monkeypatch.setattr("os.sched_setaffinity", lambda _, cpus: held.append(cpus))
+    monkeypatch.setattr("os.setpriority", lambda *_: None)
+    environment.pin(os.getpid(), None)
+    assert held == []
+    environment.pin(os.getpid(), [0])
+    assert held
+    assert {tuple(cpus) for cpus in held} == {(0,)}
+
+
 def test_without_pinning_every_cpu_is_anybodys(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on macOS, which says nothing of where a process runs and lets nobody decide."""
     monkeypatch.setattr(environment, "CAN_PIN", False)
