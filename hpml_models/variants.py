@@ -1,7 +1,7 @@
 """What is the same for all variants of a kind: subclass it in one file, the constant last."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hpml_models.types import (
@@ -19,6 +19,8 @@ from hpml_models.types import (
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from hpml_models.instruments.traffic import Traffic
+
 
 class Trainer(ABC):
     """A model under a strategy, as one rank sees it."""
@@ -35,15 +37,20 @@ class Trainer(ABC):
     def step(self, split: Split) -> "Tensor":
         """Do one optimisation step; return this rank's term of the global batch's mean loss."""
 
+    @property
+    @abstractmethod
+    def updates(self) -> int:
+        """How often the optimizer has updated this rank's parameters."""
+
     @abstractmethod
     def snapshot(self) -> Snapshot:
         """Gather what this rank can give of the model; every rank must ask at the same time."""
 
     @abstractmethod
-    def proof(self, traffic: Mapping[str, int]) -> dict[str, Any]:
+    def proof(self, traffic: "Traffic") -> dict[str, Any]:
         """Read back what took effect after some steps; raise ``Incorrect`` if it did not.
 
-        ``traffic`` holds the bytes that this rank gave to each collective in one step.
+        ``traffic`` is what this rank gave to collectives in one step.
         """
 
 
@@ -61,6 +68,12 @@ class Strategy(ABC):
     has_float64: bool = True  # whether it updates float64 weights in float64
     shows_gradients: bool = True  # whether a snapshot after a step has that step's gradients
     keeps_tied_weights: bool = True  # whether layers may share a weight
+
+    padding: float = 0.02  # how far, relatively, memory and traffic may be off their theory
+
+    def replicas(self, case: ParallelCase) -> int:
+        """Return how many ranks, or groups of ranks, share a batch."""
+        return case.device_count // case.stages
 
     def stage_counts(self, device_count: int) -> Sequence[int]:  # noqa: ARG002  for pipelines
         """Return into how many stages a replica may be cut; 1: each device has all layers."""
@@ -81,6 +94,10 @@ class Strategy(ABC):
     def traffic_in_theory(self, case: ParallelCase, single: ModelBytes) -> float | None:  # noqa: ARG002
         """Return the bytes that a rank should give to collectives in a step; None: not known."""
         return None
+
+    def least_traffic(self, case: ParallelCase) -> float:  # noqa: ARG002  for those that gather
+        """Return the part of these bytes that may suffice."""
+        return 1.0
 
 
 Predictor = Callable[..., "Tensor"]

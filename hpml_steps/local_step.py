@@ -9,6 +9,7 @@ from typing import Any
 
 from hpml_steps.clocks import Clock
 from hpml_steps.metric import Metric
+from hpml_steps.out_of_memory import out_of_memory_named
 
 Timer = Callable[[Callable[[], object], Clock | None, int], Any]
 """``timer(run, clock, iterations)`` times one block; the clock is None on the CPU."""
@@ -35,8 +36,9 @@ class LocalStep:
         return self.read_metrics()
 
     def measure(self, timer: Timer, iterations: int) -> Sequence[Any]:
-        """Time one block here: a list of one."""
-        return [timer(self.run, self.clock, iterations)]
+        """Time one block here: a list of one. Raises OutOfMemoryError if memory runs out."""
+        with out_of_memory_named():
+            return [timer(self.run, self.clock, iterations)]
 
     def close(self) -> None:
         """Hold nothing that the process would not give back."""

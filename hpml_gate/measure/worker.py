@@ -219,11 +219,11 @@ def _status(error: BaseException) -> str:
         return "lacking"
     if type(error).__name__ == "Skipped":  # pytest's, which a step need not have imported
         return "skipped"
+    # torch is not imported here, so its out-of-memory error is known by its name.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "oom"
     if error.__cause__ is not None:
         return _status(error.__cause__)
     if isinstance(error, AssertionError):
         return "incorrect"
-    # torch is not imported here, so its out-of-memory error is known by its name.
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return "oom"
     return "timeout" if isinstance(error, TimeoutError) else "error"

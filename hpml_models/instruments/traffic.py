@@ -3,29 +3,49 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-@contextmanager
-def traffic() -> Iterator[Counter[str]]:
-    """Count the bytes that this process gives to each collective, by the name torch calls it.
+@dataclass(frozen=True, kw_only=True)
+class Traffic:
+    """What this process gave to each collective, by the name torch calls it.
 
     Bytes as the caller hands them over; how often an algorithm sends each is the backend's.
-    Collectives of DDP's and FSDP's own C++ and of DeepSpeed go through the same dispatcher.
+    """
+
+    bytes: Counter[str] = field(default_factory=Counter)
+    largest: Counter[str] = field(default_factory=Counter)  # bytes of one call
+
+    def note(self, name: str, sent_bytes: int) -> None:
+        """Add a call."""
+        self.bytes[name] += sent_bytes
+        self.largest[name] = max(self.largest[name], sent_bytes)
+
+    def of(self, word: str) -> int:
+        """Return the bytes of all collectives that have a word in their names."""
+        return sum(sent for name, sent in self.bytes.items() if word in name)
+
+
+@contextmanager
+def traffic() -> Iterator[Traffic]:
+    """Count the bytes that this process gives to collectives.
+
+    Those of DDP's and FSDP's own C++ and of DeepSpeed go through the same dispatcher.
     """
     from torch.utils._python_dispatch import TorchDispatchMode
 
-    seen: Counter[str] = Counter()
+    seen = Traffic()
 
     class Recorder(TorchDispatchMode):
         def __torch_dispatch__(
             self, func: Any, types: Any, args: Any = (), kwargs: Any = None
         ) -> Any:
             if func.namespace in ("c10d", "_c10d_functional"):
-                seen[_name(func)] += sum(tensor.nbytes for tensor in _inputs(func, args))
+                seen.note(_name(func), sum(tensor.nbytes for tensor in _inputs(func, args)))
             return func(*args, **(kwargs or {}))
 
     with Recorder():

@@ -1,6 +1,6 @@
 """Training in stages by DeepSpeed's pipeline engine. Imports torch; DeepSpeed when it starts."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from io import StringIO
 from itertools import repeat
@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hpml_models.instruments.traffic import Traffic
 from hpml_models.pipelines.bubble import BusyTime, bubble_of_1f1b
+from hpml_models.pipelines.order import Chunk, ChunkOrder, in_flight_in_theory
 from hpml_models.pipelines.stages import cut
 from hpml_models.precision import autocast
 from hpml_models.training.deepspeed_setup import initialize, set_up
@@ -46,6 +48,23 @@ class _Sending(nn.Module):
         return tuple(one if one.requires_grad else one.requires_grad_() for one in outputs)
 
 
+def _filled(send_gradients: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the engine's instruction, with zeros for an activation that a stage has not used.
+
+    The engine asserts that each has a gradient: the last stage of a translation has no need of
+    the source.
+    """
+
+    def send(engine: Any, buffer_id: int) -> Any:
+        inputs = engine.pipe_buffers["inputs"][buffer_id]
+        for tensor in inputs if isinstance(inputs, tuple) else (inputs,):
+            if tensor.grad is None and tensor.is_floating_point():
+                tensor.grad = torch.zeros_like(tensor)
+        return send_gradients(engine, buffer_id)
+
+    return send
+
+
 class DeepSpeedPipelineTrainer(Trainer):
     """One rank's stage inside DeepSpeed's engine: rank = stage * replicas + replica."""
 
@@ -57,6 +76,7 @@ class DeepSpeedPipelineTrainer(Trainer):
         self._model_bytes = sum(value.nbytes for value in task.module.parameters())
         self._upcoming: Iterator[MicroBatch] = iter(())  # as forward passes take them
         self._to_lose: Iterator[MicroBatch] = iter(())  # as losses do
+        self._order = ChunkOrder()
         self.engine = self._initialize(task)
         own = [(self._names[id(value)], value) for value in self.engine.module.parameters()]
         self.own = dict(own)
@@ -68,16 +88,18 @@ class DeepSpeedPipelineTrainer(Trainer):
         """Time what the engine's instructions for computing do; the others exchange, and wait."""
         from deepspeed.runtime.pipe import schedule
 
-        ways = {
-            schedule.ForwardPass: self._busy.timing,
-            schedule.BackwardPass: self._busy.timing,
-            schedule.ReduceGrads: self._busy.leaving_out,
-            schedule.ReduceTiedGrads: self._busy.leaving_out,
-            schedule.OptimizerStep: self._busy.leaving_out,
-        }
         instructions = self.engine._INSTRUCTION_MAP  # noqa: SLF001  it has no other hooks
-        timed = {kind: way(instructions[kind]) for kind, way in ways.items()}
-        self.engine._INSTRUCTION_MAP = {**instructions, **timed}  # noqa: SLF001  as above
+        outside = (schedule.ReduceGrads, schedule.ReduceTiedGrads, schedule.OptimizerStep)
+        chunks: dict[Any, Chunk] = {schedule.ForwardPass: "F", schedule.BackwardPass: "B"}
+        changed = {
+            **{kind: self._busy.leaving_out(instructions[kind]) for kind in outside},
+            **{
+                kind: self._busy.timing(self._order.noting(chunk, instructions[kind]))
+                for kind, chunk in chunks.items()
+            },
+            schedule.SendGrad: _filled(instructions[schedule.SendGrad]),
+        }
+        self.engine._INSTRUCTION_MAP = {**instructions, **changed}  # noqa: SLF001  as above
 
     def _count(self, *_: object) -> None:
         self._forwards += 1
@@ -124,15 +146,21 @@ class DeepSpeedPipelineTrainer(Trainer):
         """Run the engine's schedule; every rank gets the whole loss, and returns its part."""
         self._upcoming, self._to_lose = iter(split.micro_batches), iter(split.micro_batches)
         self._forwards = 0
+        self._order.clear()
         with self._busy.step():
             loss = self.engine.train_batch(data_iter=repeat((NOTHING, NOTHING)))
         return torch.as_tensor(loss).detach() / self._task.rank.world_size
+
+    @property
+    def updates(self) -> int:
+        """How often the engine's optimizer has stepped."""
+        return int(self.engine.global_steps)
 
     def snapshot(self) -> Snapshot:
         """Copy this rank's stage; gradients are gone once the engine has stepped."""
         return snapshot_of(self.own, self.engine.optimizer.state)._replace(gradients={})
 
-    def proof(self, traffic: Mapping[str, int]) -> dict[str, Any]:
+    def proof(self, traffic: Traffic) -> dict[str, Any]:
         """Ask the engine for its stages; ranks must hold one model for each replica."""
         facts = {
             **world_facts(self.own.values(), self.engine.optimizer.state),
@@ -142,6 +170,7 @@ class DeepSpeedPipelineTrainer(Trainer):
             "replicas": self.engine.dp_world_size,
             "micro_batches": self.engine.micro_batches,
             "forwards_of_step": self._forwards,
+            "in_flight": self._order.in_flight,
             "replicas_differ_by": spread_over_ranks(
                 self.own.values(), self.engine.grid.get_data_parallel_group()
             ),
@@ -153,8 +182,12 @@ class DeepSpeedPipelineTrainer(Trainer):
         actual = (facts["stages_of_model"], facts["replicas"], facts["forwards_of_step"])
         if expected != actual or everywhere != self._replicas * self._model_bytes:
             raise Incorrect(f"deepspeed_pipeline did not take effect: {facts}, {everywhere} bytes")
-        if facts["world_size"] != self._task.rank.world_size or not traffic.get("send"):
-            raise Incorrect(f"deepspeed_pipeline handed nothing on: {dict(traffic)}, {facts}")
+        if facts["world_size"] != self._task.rank.world_size or not traffic.bytes["send"]:
+            raise Incorrect(f"deepspeed_pipeline handed nothing on: {dict(traffic.bytes)}, {facts}")
+        place, stages = facts["stages"][0], self._task.stages
+        under_way = in_flight_in_theory("1f1b", stages, place, self._task.micro_batches)
+        if facts["in_flight"] != under_way:
+            raise Incorrect(f"deepspeed_pipeline runs no 1F1B: {under_way} under way, not {facts}")
         if facts["replicas_differ_by"] != 0:
             raise Incorrect(f"replicas of deepspeed_pipeline do not meet: {facts}")
         return facts

@@ -12,16 +12,24 @@ from torch import Tensor, nn
 from torch.distributed import pipelining
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
+from hpml_models.instruments.traffic import Traffic
 from hpml_models.pipelines.bubble import BusyTime, bubble_of_1f1b, bubble_of_order
+from hpml_models.pipelines.order import Chunk, ChunkOrder, in_flight_in_theory
 from hpml_models.pipelines.stages import cut
 from hpml_models.precision import autocast
-from hpml_models.training.evidence import spread_over_ranks, total_over_ranks, world_facts
+from hpml_models.training.evidence import Updates, spread_over_ranks, total_over_ranks, world_facts
 from hpml_models.training.micro_batches import split_batch, weigh
 from hpml_models.training.trainer import snapshot_of
 from hpml_models.types import Batch, MicroBatch, Snapshot, Split, Task
 from hpml_models.variants import Trainer
 from hpml_models.worlds.meshes import mesh_of
 from hpml_steps.incorrect import Incorrect
+
+CHUNKS: dict[str, Chunk] = {
+    "forward_one_chunk": "F",
+    "backward_one_chunk": "B",
+    "backward_weight_one_chunk": "W",
+}
 
 
 class PipelineTrainer(Trainer):
@@ -42,11 +50,13 @@ class PipelineTrainer(Trainer):
         self._replica_group = mesh.get_group("replica")
         self._busy, self._forwards = BusyTime(task.rank.device), 0
         self._micro_batches: Sequence[MicroBatch] = ()
+        self._order = ChunkOrder()
         self.stages = self._make_stages(task, stages_per_rank)
         self.schedule = self._make_schedule(schedule, task.micro_batches)
         self._model_bytes = sum(parameter.nbytes for parameter in task.module.parameters())
         self.own = _own_parameters(task.module, [stage.submod for stage in self.stages])
         self.optimizer = self._recipe.make_optimizer(self.own.items())
+        self._updates = Updates(self.optimizer)
 
     def _make_stages(self, task: Task, per_rank: int) -> list[pipelining.PipelineStage]:
         modules = cut(task, task.stages * per_rank)
@@ -59,8 +69,9 @@ class PipelineTrainer(Trainer):
         ]
         for stage in stages:
             stage.submod.register_forward_hook(self._count_forward)
-            for name in ("forward_one_chunk", "backward_one_chunk", "backward_weight_one_chunk"):
-                setattr(stage, name, self._busy.timing(getattr(stage, name)))
+            for name, chunk in CHUNKS.items():
+                call = self._order.noting(chunk, getattr(stage, name))
+                setattr(stage, name, self._busy.timing(call))
         return stages
 
     def _make_schedule(self, name: str, count: int) -> Any:
@@ -90,6 +101,7 @@ class PipelineTrainer(Trainer):
     def step(self, split: Split) -> Tensor:
         """Run the schedule, add replicas' gradients up, clip, step."""
         self._forwards, self._micro_batches = 0, split.micro_batches
+        self._order.clear()
         self.optimizer.zero_grad(set_to_none=True)
         losses: list[Tensor] = []
         # The schedule cuts one tensor of targets: the loss gets the micro-batch's number.
@@ -112,6 +124,11 @@ class PipelineTrainer(Trainer):
         with autocast(self._task.precision, self._rank.device):
             loss = self._recipe.loss(outputs, batch.targets)
         return weigh(loss, weight)
+
+    @property
+    def updates(self) -> int:
+        """How often the optimizer has stepped."""
+        return self._updates.count
 
     def _gradients(self) -> list[Tensor]:
         return [one.grad for one in self.own.values() if one.grad is not None]
@@ -141,7 +158,7 @@ class PipelineTrainer(Trainer):
     def _count_forward(self, *_: object) -> None:
         self._forwards += 1
 
-    def proof(self, traffic: Mapping[str, int]) -> dict[str, Any]:
+    def proof(self, traffic: Traffic) -> dict[str, Any]:
         """Check that ranks hold one model per replica, and that each ran every micro-batch."""
         facts = {
             **world_facts(self.own.values(), self.optimizer.state),
@@ -152,6 +169,8 @@ class PipelineTrainer(Trainer):
             "replicas_differ_by": spread_over_ranks(self.own.values(), self._replica_group),
             "micro_batches": self._task.micro_batches,
             "forwards_of_step": self._forwards,
+            "in_flight": self._order.in_flight,
+            "weight_passes": self._order.count("W"),
             "bubble": self._busy.bubble(),
             "bubble_in_theory": self._bubble_in_theory(),
         }
@@ -162,11 +181,23 @@ class PipelineTrainer(Trainer):
                 f"the pipeline did not take effect: {facts}, {everywhere} bytes of parameters on "
                 f"all ranks, {self._model_bytes} of the model"
             )
-        if facts["world_size"] != self._rank.world_size or not traffic.get("send"):
-            raise Incorrect(f"the pipeline handed nothing on: {dict(traffic)}, {facts}")
+        if facts["world_size"] != self._rank.world_size or not traffic.bytes["send"]:
+            raise Incorrect(f"the pipeline handed nothing on: {dict(traffic.bytes)}, {facts}")
+        self._check_order(facts)
         if facts["replicas_differ_by"] != 0:
             raise Incorrect(f"replicas of the pipeline do not meet: {facts}")
         return facts
+
+    def _check_order(self, facts: Mapping[str, Any]) -> None:
+        """Check that chunks ran in the order that the variant's name stands for."""
+        task, place = self._task, self._rank.index % self._task.stages
+        under_way = in_flight_in_theory(task.variant, task.stages, place, task.micro_batches)
+        split = task.micro_batches * len(self.stages) if task.variant == "zero_bubble" else 0
+        if (facts["in_flight"], facts["weight_passes"]) != (under_way, split):
+            raise Incorrect(
+                f"{task.strategy} {task.variant} did not take effect: {under_way} micro-batches "
+                f"should be under way and {split} backward passes be split: {facts}"
+            )
 
     def snapshot(self) -> Snapshot:
         """Copy what this rank holds: its own stages."""

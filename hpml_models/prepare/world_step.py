@@ -26,7 +26,8 @@ class WorldStep:
             world.close()
             raise
         self.items_per_step: int = sum(items for items, _ in facts)
-        self.effective: Mapping[str, Any] = over_ranks([effective for _, effective in facts])
+        self.by_rank: Sequence[Mapping[str, Any]] = [effective for _, effective in facts]
+        self.effective: Mapping[str, Any] = over_ranks(self.by_rank)
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -65,7 +66,7 @@ def _prepare_on_rank(
 
 def _measure_on_rank(rank: Rank, timer: Timer, iterations: int) -> Any:
     step: LocalStep = rank.kept["step"]
-    return timer(step.run, step.clock, iterations)
+    return step.measure(timer, iterations)[0]
 
 
 def _peak_on_rank(rank: Rank) -> int:

@@ -3,9 +3,9 @@
 Kept because the experiments that this suite replaces used it; torch itself advises DDP.
 """
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from hpml_models.instruments.traffic import Traffic
 from hpml_models.training.micro_batches import why_not_split
 from hpml_models.training.trainer import EagerTrainer
 from hpml_models.types import ModelSpec, ParallelCase, Task
@@ -13,6 +13,8 @@ from hpml_models.variants import Strategy
 from hpml_steps.incorrect import Incorrect
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor, nn
 
 
@@ -31,7 +33,7 @@ class DataParallelTrainer(EagerTrainer):
     def _note(self, _: "nn.Module", __: object, inputs: "Mapping[str, Tensor]") -> None:
         self.seen.update(str(tensor.device) for tensor in inputs.values())
 
-    def proof(self, traffic: Mapping[str, int]) -> dict[str, Any]:  # noqa: ARG002  one process
+    def proof(self, traffic: Traffic) -> dict[str, Any]:  # noqa: ARG002  one process
         """Check that replicas ran on each device."""
         if len(self.seen) != self.task.device_count:
             raise Incorrect(f"data_parallel did not take effect: it ran on {sorted(self.seen)}")

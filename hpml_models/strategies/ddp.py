@@ -5,10 +5,10 @@ arXiv 2006.15704. Shards may be uneven: each rank weighs its mean loss so that t
 gradients is the gradient of the mean loss over the whole batch. BatchNorm sees its own shard only.
 """
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
+from hpml_models.instruments.traffic import Traffic
 from hpml_models.training.evidence import spread_over_ranks, trained_bytes, world_facts
 from hpml_models.training.micro_batches import why_not_split
 from hpml_models.training.trainer import EagerTrainer
@@ -31,7 +31,7 @@ class DdpTrainer(EagerTrainer):
         """Keep gradients on their rank until the last micro-batch."""
         return nullcontext() if is_last else cast("Any", self.module).no_sync()
 
-    def proof(self, traffic: Mapping[str, int]) -> dict[str, Any]:
+    def proof(self, traffic: Traffic) -> dict[str, Any]:
         """Check that the gradients were averaged: once, and replicas are still the same."""
         parameters = list(self.task.module.parameters())
         facts = {
@@ -41,7 +41,7 @@ class DdpTrainer(EagerTrainer):
         }
         if facts["replicas_differ_by"] != 0 or facts["world_size"] != self.replicas:
             raise Incorrect(f"{self.task.strategy} did not take effect: {facts}")
-        sent, gradients = traffic.get("allreduce_", 0), trained_bytes(parameters)
+        sent, gradients = traffic.bytes["allreduce_"], trained_bytes(parameters)
         if sent != gradients:
             raise Incorrect(f"{self.task.strategy} reduced {sent} bytes a step, not {gradients}")
         return facts

@@ -1,8 +1,8 @@
 """One device: what every other strategy must agree with."""
 
-from collections.abc import Mapping
 from typing import Any
 
+from hpml_models.instruments.traffic import Traffic
 from hpml_models.training.evidence import model_bytes
 from hpml_models.training.micro_batches import why_not_split
 from hpml_models.training.trainer import EagerTrainer
@@ -13,7 +13,7 @@ from hpml_models.variants import Strategy
 class SingleTrainer(EagerTrainer):
     """The module as it is."""
 
-    def proof(self, traffic: Mapping[str, int]) -> dict[str, Any]:  # noqa: ARG002  there is none
+    def proof(self, traffic: Traffic) -> dict[str, Any]:  # noqa: ARG002  there is none
         """Count what one process holds."""
         bytes_here = model_bytes(self.task.module.parameters(), self.state)
         return {"world_size": self.task.rank.world_size, **bytes_here}

@@ -4,9 +4,9 @@ M. Shoeybi et al., "Megatron-LM", arXiv 1909.08053: the first matrix of a pair i
 the second by rows, and one all-reduce follows each pair. Every rank sees the whole batch.
 """
 
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from hpml_models.instruments.traffic import Traffic
 from hpml_models.training.evidence import world_facts
 from hpml_models.training.micro_batches import why_not_split
 from hpml_models.training.trainer import EagerTrainer
@@ -16,6 +16,8 @@ from hpml_models.worlds.meshes import mesh_of
 from hpml_steps.incorrect import Incorrect
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from torch import Tensor, nn
 
 
@@ -66,7 +68,7 @@ class TensorParallelTrainer(EagerTrainer):
         for kind in kinds:
             clip_grads_with_norm_(kind, largest_norm, total)
 
-    def proof(self, traffic: Mapping[str, int]) -> dict[str, Any]:
+    def proof(self, traffic: Traffic) -> dict[str, Any]:
         """Check that matrices are cut, and that ranks summed what their shards gave."""
         from torch.distributed.tensor import DTensor
 
@@ -74,14 +76,33 @@ class TensorParallelTrainer(EagerTrainer):
         facts = world_facts(parameters, self.state)
         total = sum(parameter.nbytes for parameter in parameters)
         mine = facts["parameter_bytes"]
-        summed = sum(sent for name, sent in traffic.items() if "reduce" in name)
+        summed = traffic.of("reduce")
         if mine >= total or facts["world_size"] != self._size or not summed:
             raise Incorrect(
                 f"tensor_parallel did not take effect: a rank holds {mine} of {total} bytes and "
                 f"summed {summed}"
             )
         cut = sum(isinstance(parameter, DTensor) for parameter in parameters)
+        if left_whole := _whole_matrices(self.task):
+            raise Incorrect(f"tensor_parallel leaves matrices of layers whole: {left_whole}")
         return {**facts, "matrices_cut": cut, "parameter_bytes_of_model": total}
+
+
+def _whole_matrices(task: Task) -> list[str]:
+    """Name the linear layers that are whole on every rank, between the first layer and the last.
+
+    There, in a Transformer, all of them belong to pairs (section 3 of the paper).
+    """
+    from torch import nn
+    from torch.distributed.tensor import DTensor
+
+    layers = task.spec.pipeline_layers(task.module)[1:-1] if task.spec.pipeline_layers else []
+    return [
+        f"{number}.{name}"
+        for number, layer in enumerate(layers, start=1)
+        for name, part in layer.named_modules()
+        if isinstance(part, nn.Linear) and not isinstance(part.weight, DTensor)
+    ]
 
 
 def _by_kind(parameters: "Iterable[nn.Parameter]") -> "list[list[nn.Parameter]]":
@@ -103,6 +124,10 @@ class TensorParallel(Strategy):
 
     name = "tensor_parallel"
     keeps_tied_weights = False
+
+    def replicas(self, case: ParallelCase) -> int:  # noqa: ARG002
+        """Return one: every rank sees the whole batch."""
+        return 1
 
     def why_not(self, spec: ModelSpec, case: ParallelCase) -> str | None:
         """Refuse a model without a plan, and heads that the ranks cannot divide."""

@@ -7,6 +7,7 @@ arXiv 1910.02054. Each rank updates its own part of the parameters, then broadca
 from collections.abc import Mapping
 from typing import Any, cast
 
+from hpml_models.instruments.traffic import Traffic
 from hpml_models.strategies.ddp import Ddp, DdpTrainer
 from hpml_models.training.evidence import total_over_ranks
 from hpml_models.types import ModelBytes, ParallelCase, Task
@@ -29,7 +30,7 @@ class Zero1Trainer(DdpTrainer):
         """What this rank's part of the optimizer keeps."""
         return cast("Mapping[Any, Mapping[str, Any]]", self.optimizer.optim.state)
 
-    def proof(self, traffic: Mapping[str, int]) -> dict[str, Any]:
+    def proof(self, traffic: Traffic) -> dict[str, Any]:
         """Check, beside what DDP checks, that ranks keep the state of each parameter once."""
         facts = super().proof(traffic)
         kept = total_over_ranks(len(self.state))

@@ -4,10 +4,23 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import torch
     import torch.distributed as dist
     from torch import Tensor, nn
 
 State = Mapping[Any, Mapping[str, Any]]  # what an optimizer keeps of each parameter
+
+
+class Updates:
+    """Counts the steps of an optimizer."""
+
+    def __init__(self, optimizer: "torch.optim.Optimizer") -> None:
+        """Count from now on."""
+        self.count = 0
+        optimizer.register_step_post_hook(self._note)
+
+    def _note(self, *_: object) -> None:
+        self.count += 1
 
 
 def world_facts(parameters: "Iterable[nn.Parameter]", state: State) -> dict[str, Any]:

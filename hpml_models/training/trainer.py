@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 from hpml_models.precision import autocast
+from hpml_models.training.evidence import Updates
 from hpml_models.training.micro_batches import split_for_rank, weigh
 from hpml_models.types import Batch, MicroBatch, Snapshot, Split, Task
 from hpml_models.variants import Trainer
@@ -27,6 +28,7 @@ class EagerTrainer(Trainer):
         self.task = task
         self.module = module
         self.optimizer = self.make_optimizer()
+        self._updates = Updates(self.optimizer)
 
     def make_optimizer(self) -> Any:
         """Return what steps: the task's own optimizer."""
@@ -71,6 +73,11 @@ class EagerTrainer(Trainer):
         from torch.nn.utils import clip_grad_norm_
 
         clip_grad_norm_(self.task.module.parameters(), largest_norm)
+
+    @property
+    def updates(self) -> int:
+        """How often the optimizer has stepped."""
+        return self._updates.count
 
     def snapshot(self) -> Snapshot:
         """Copy the task's own tensors: each rank holds all of them."""

@@ -175,12 +175,48 @@ def fewer_micro_batches(task: Task) -> Trainer:
     return cast("Trainer", trainer)
 
 
+def gpipe_for_1f1b(task: Task) -> Trainer:
+    """Another schedule than the variant's name says."""
+    return PipelineTrainer(task, "ScheduleGPipe")
+
+
+def whole_backward(task: Task) -> Trainer:
+    """Backward passes are not split, as zero bubble does: interleaved 1F1B runs."""
+    return PipelineTrainer(task, "ScheduleInterleaved1F1B", 2)
+
+
+class RootOnly(FsdpTrainer):
+    """Everything is one unit: it is gathered at once, and nothing overlaps."""
+
+    def __init__(self, task: Task) -> None:
+        pipeline_layers = task.spec.pipeline_layers
+        super().__init__(replace(task, spec=replace(task.spec, pipeline_layers=None)))
+        self.task = replace(task, spec=replace(task.spec, pipeline_layers=pipeline_layers))
+
+
+class MetEachTime(FsdpTrainer):
+    """Gradients are scattered behind every micro-batch."""
+
+    def accumulating(self, *, is_last: bool) -> AbstractContextManager[object]:  # noqa: ARG002
+        return super().accumulating(is_last=True)
+
+
+class CutOnce(TensorParallelTrainer):
+    """One pair of matrices is cut, the others stay whole."""
+
+    def __init__(self, task: Task) -> None:
+        assert task.spec.tensor_plan is not None
+        plan = [*task.spec.tensor_plan(task.module).items()]
+        pair = {name: style for name, style in plan if name.startswith("0.")}
+        super().__init__(replace(task, spec=replace(task.spec, tensor_plan=lambda _: pair)))
+
+
 def prove_other_stage(rank: Rank, asked: int, problem: Problem) -> str:
     """Let DeepSpeed run the problem's stage where another was asked for."""
 
     def prepare(task: Task) -> Trainer:
         trainer: Any = registry.strategies()["deepspeed_zero"].prepare(task)
-        trainer.stage = asked
+        trainer._task = replace(task, variant=f"zero{asked}")  # noqa: SLF001  what was asked for
         return cast("Trainer", trainer)
 
     return prove(rank, prepare, "deepspeed_zero", problem)

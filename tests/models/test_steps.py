@@ -1,9 +1,6 @@
 """Prepared steps: every case can be built, proves what took effect, and a sham is refused."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
-from statistics import mean
 from typing import Any
 
 import pytest
@@ -17,16 +14,17 @@ from hpml_models.cases.inference import InferenceCase
 from hpml_models.cases.setting import Setting
 from hpml_models.cases.training import TrainingCase
 from hpml_models.inference.accuracy import check_outputs
+from hpml_models.instruments.traffic import Traffic
 from hpml_models.networks.losses import sample_count
 from hpml_models.precision import PRECISIONS, check_output_dtype
 from hpml_models.prepare.build import build_module
-from hpml_models.prepare.step import prepare_step, prove_training
+from hpml_models.prepare.step import prepare_step
+from hpml_models.prepare.training import TrainingSteps, prove_training
 from hpml_models.quantization.static_int8 import StaticInt8
 from hpml_models.runtimes.torchscript import TorchScript
-from hpml_models.scaling.table import Row
 from hpml_models.strategies.single import SingleTrainer
 from hpml_models.training import deepspeed_setup
-from hpml_models.types import Batch, ModelBytes, ModelSpec, Rank, Recipe, Split, Task
+from hpml_models.types import Batch, ModelSpec, Rank, Recipe, Split, Task
 from hpml_steps.axes import cases
 from hpml_steps.incorrect import Incorrect
 
@@ -72,38 +70,9 @@ def test_every_case_is_prepared_and_timed(case: TrainingCase | InferenceCase) ->
     if isinstance(case, TrainingCase):
         assert len(times) == case.device_count
         assert step.effective["output_dtype"] == dtype
-        check_theory(case, step.effective)
     else:
         expects = dtype if case.quantization == "none" else "float32"
         assert step.effective["output_dtype"] == expects
-
-
-@cache
-def held_by_one_device(model: str) -> ModelBytes:
-    facts = facts_of(model=model, strategy="single", precision="fp32", family="train")
-    return ModelBytes(
-        parameter_bytes=facts["parameter_bytes"], optimizer_bytes=facts["optimizer_bytes"]
-    )
-
-
-def check_theory(case: TrainingCase, effective: Mapping[str, Any]) -> None:
-    """Over the ranks, a strategy holds and sends what its paper says, but for some padding.
-
-    Gathers may be fewer: what the forward pass leaves in place need not be gathered once more.
-    """
-    row = Row(case=case, launch_medians_ns=[1], effective=effective)
-    strategy = registry.strategies()[case.strategy]
-    single = held_by_one_device(case.model)
-    padding = 0.10 if case.strategy == "deepspeed_zero" else 0.02
-    kinds = row.by_rank("parameter_bytes"), row.by_rank("optimizer_bytes")
-    held = [sum(one) for one in zip(*kinds, strict=True)]
-    if ideal := strategy.model_bytes_in_theory(case, single):
-        assert mean(held) == pytest.approx(ideal, rel=padding)
-    sent = [sum(one.values()) for one in row.by_rank("sent_bytes")]
-    if ideal := strategy.traffic_in_theory(case, single):
-        gathers_twice = case.strategy == "fsdp" or case.variant == "zero3"
-        fewest = 3 / 4 * ideal if gathers_twice else ideal  # gradients once, parameters only once
-        assert fewest * (1 - padding) <= mean(sent) <= ideal * (1 + padding)
 
 
 def facts_of(**axes: Any) -> dict[str, Any]:
@@ -192,11 +161,11 @@ def test_a_training_step_outside_autocast_is_found_out() -> None:
     task = linear_task("bf16", Rank(index=0, world_size=1, device="cpu", kept={}))
     trainer = SingleTrainer(task, task.module)
     splits = [trainer.split(a_batch())]
-    proof, sent = prove_training(task, trainer, splits)
+    proof, sent = prove_training(task, TrainingSteps(trainer, splits), 1)
     assert proof["output_dtype"] == "bfloat16"
-    assert not sent
+    assert not sent.bytes
     with pytest.raises(Incorrect, match="bf16 did not take effect"):
-        prove_training(task, Uncast(task, task.module), splits)
+        prove_training(task, TrainingSteps(Uncast(task, task.module), splits), 1)
 
 
 @pytest.mark.parametrize("spec", registry.models().values(), ids=lambda spec: spec.name)
@@ -272,7 +241,7 @@ def prove_unreduced(rank: Rank) -> str:
     trainer = Unreduced(task)
     trainer.step(trainer.split(a_batch()))
     try:
-        trainer.proof({})
+        trainer.proof(Traffic())
     except Incorrect as error:
         return str(error)
     return "believed"
