@@ -155,6 +155,7 @@ class ModelSpec:
     is_symbolic: bool = True  # whether torch.fx can follow its forward pass without running it
     pipeline_layers: PipelineLayers | None = None
     pipeline_layer_count: Callable[..., int] | None = None  # (**options)
+    leaves_inputs_unused: bool = False  # whether a pipeline layer is handed what it does not use
     tensor_plan: "Callable[[nn.Module], Mapping[str, Any]] | None" = None  # to ParallelStyles
     parameter_count: Callable[..., int] | None = None  # (**options): published, or by hand
 

@@ -72,6 +72,7 @@ SPEC = ModelSpec(
     make_batch=make_batch,
     recipe=Recipe(optimizer=optimizer, loss=mean_word_cross_entropy, loss_count=word_count),
     pipeline_layers=layers_of,
+    leaves_inputs_unused=True,  # the head is handed the source, too
     pipeline_layer_count=lambda *, layers, **_: 2 * layers + 3,
     tensor_plan=tensor_plan,
     parameter_count=parameter_count,

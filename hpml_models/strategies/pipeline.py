@@ -7,7 +7,10 @@ arXiv 2401.10241. With more devices than stages, replicas of the pipeline share 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING
+
+from packaging.version import Version
 
 from hpml_models.pipelines.cuts import whole_or_halves, why_not_stages
 from hpml_models.types import ModelBytes, ModelSpec, ParallelCase, Task
@@ -31,6 +34,8 @@ SCHEDULES = {
     "interleaved": Schedule(name="ScheduleInterleaved1F1B", stages_per_rank=2),
     "zero_bubble": Schedule(name="ScheduleInterleavedZeroBubble", stages_per_rank=2),
 }
+# Seen: 2.11 and 2.12 fail (RuntimeError in the backward pass), 2.14 and 2.15 do not.
+UNUSED_FROM = Version("2.14")
 
 
 class Pipeline(Strategy):
@@ -47,7 +52,13 @@ class Pipeline(Strategy):
 
     def why_not(self, spec: ModelSpec, case: ParallelCase) -> str | None:
         """Refuse what cannot be cut, and micro-batches of different sizes: torch would hang."""
-        return why_not_stages(spec, case, SCHEDULES[case.variant].stages_per_rank)
+        per_rank = SCHEDULES[case.variant].stages_per_rank
+        if per_rank > 1 and spec.leaves_inputs_unused and Version(version("torch")) < UNUSED_FROM:
+            return (
+                f"a stage of {spec.name} leaves an input unused: torch {version('torch')} expects "
+                f"a gradient of it, torch {UNUSED_FROM} does not"
+            )
+        return why_not_stages(spec, case, per_rank)
 
     def prepare(self, task: Task) -> "PipelineTrainer":
         """Keep this rank's stages."""

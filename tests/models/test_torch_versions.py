@@ -1,0 +1,22 @@
+"""What a version of torch cannot do is refused with the version, and nothing else is."""
+
+import pytest
+
+from hpml_models.cases import matrix
+from hpml_models.cases.matrix import Setting
+from hpml_models.strategies import pipeline
+
+
+@pytest.mark.parametrize("version", ["2.11.0+cu130", "2.14.0"])
+@pytest.mark.parametrize("model", ["resnet18", "translation"])
+@pytest.mark.parametrize("variant", ["1f1b", "interleaved", "zero_bubble"])
+def test_an_unused_input_is_refused_where_torch_wants_its_gradient(
+    monkeypatch: pytest.MonkeyPatch, version: str, model: str, variant: str
+) -> None:
+    monkeypatch.setattr(pipeline, "version", lambda _: version)
+    axes = {"model": (model,), "strategy": ("pipeline",), "variant": (variant,), "stages": (2,)}
+    case, *_ = matrix.cases("train", Setting(device="cpu", preset="tiny"), axes)
+    reason = matrix.why_not(case)
+    is_refused = version < "2.14" and model == "translation" and variant != "1f1b"
+    assert (reason is not None and version in reason) == is_refused
+    assert is_refused or reason is None
