@@ -79,7 +79,9 @@ def find_missing_of_base(gate: GateSession, known_tests: Collection[str]) -> dic
     base = gate.bases.base(gate.base_commit)
     retired, repository = gate.settings.retired, gate.bases.repository
     if base.commit == repository.commit("HEAD") and not repository.changed_files():
-        gate.notes.append("the base is what is checked out: the same is compared with the same")
+        gate.notes.append(
+            "the base is what is checked out, so nothing can differ: name another with --gate-base"
+        )
     try:
         side = gate.bases.side(base.commit)
         tests, gate.base_problem = base_tests.collect(base, side, gate.config)

@@ -20,7 +20,10 @@ def why_not_deepspeed(device: Device) -> str | None:
     if not find_spec("deepspeed"):
         return "DeepSpeed is not installed (pip install deepspeed)"
     if device == "cpu" and not which(os.environ.get("CXX", "c++")):
-        return "DeepSpeed builds an operator when it first runs on a CPU: there is no C++ compiler"
+        return (
+            "DeepSpeed builds an operator on a CPU, and there is no C++ compiler: "
+            "install g++, or set CXX"
+        )
     return None
 
 
