@@ -10,7 +10,7 @@ import pytest
 from hpml_kernels.case import KernelCase
 from hpml_kernels.roofline.case import ComparisonCase
 from hpml_models.cases.inference import InferenceCase
-from hpml_models.cases.loading import LoadingCase
+from hpml_models.cases.loading import FeedingCase, LoadingCase
 from hpml_models.cases.options import parse_option
 from hpml_models.cases.setting import Setting
 from hpml_models.cases.training import TrainingCase
@@ -18,7 +18,7 @@ from hpml_steps.axes import Axis, Family, axes_of, cases, known_values, listed, 
 
 FAMILIES: Mapping[str, type[Family]] = {
     one.family: one
-    for one in (TrainingCase, InferenceCase, LoadingCase, KernelCase, ComparisonCase)
+    for one in (TrainingCase, InferenceCase, LoadingCase, FeedingCase, KernelCase, ComparisonCase)
 }
 CASES = pytest.StashKey[dict[str, list[Family]]]()
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 Device = Literal["cpu", "cuda"]
 PresetName = Literal["tiny", "small", "paper"]
 DataSplit = Literal["train", "validation"]
+Reading = Literal["ahead", "on_demand"]
 
 SYNTHETIC = "synthetic"
 IGNORED = -100  # a label that is none: padding; what torch's losses leave out by default
@@ -83,6 +84,7 @@ class DataSpec:
     files: str  # what is expected below the data root
     size: str  # of the whole set
     open: Callable[..., Any]  # (data root, split, **options)
+    readings: Sequence[Reading] = ("ahead",)  # when its text may be tokenized
     download: Callable[[Path], None] | None = None  # into a data root; None: by hand
 
 

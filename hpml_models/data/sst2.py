@@ -88,4 +88,5 @@ SPEC = DataSpec(
     files="sst2/train.tsv and sst2/dev.tsv",
     size="67,349 + 872 sentences",
     open=open_split,
+    readings=("ahead", "on_demand"),
 )

@@ -27,7 +27,7 @@ def inference_step(rank: Rank, case: InferenceCase) -> LocalStep:
     spec = case.spec
     batches = build_batches(spec, case, rank.device)
     with torch.inference_mode():
-        module = build_module(spec, case, rank.device).eval()
+        module = build_module(spec, case.options, rank.device).eval()
     runtime, scheme = registry.runtimes()[case.runtime], registry.quantizations()[case.quantization]
     precision = PRECISIONS[case.precision]
     facts = {

@@ -49,7 +49,7 @@ def training_step(rank: Rank, case: TrainingCase) -> LocalStep:
     spec, strategy = case.spec, registry.strategies()[case.strategy]
     batches = build_batches(spec, case, rank.device)
     task = Task(
-        module=build_module(spec, case, rank.device).train(),
+        module=build_module(spec, case.options, rank.device).train(),
         spec=spec,
         precision=PRECISIONS[case.precision],
         rank=rank,

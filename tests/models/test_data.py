@@ -12,10 +12,9 @@ from PIL import Image
 from torchvision.datasets import CIFAR10
 
 from hpml_models.cases import registry
-from hpml_models.cases.loading import LoadingCase
 from hpml_models.data.cifar10 import SPEC
 from hpml_models.prepare import synthetic
-from hpml_models.prepare.loading import prepare_loading, training_batches
+from hpml_models.prepare.build import training_batches
 from hpml_models.samples.base import Key, Samples
 from hpml_models.types import IGNORED, Batch, ModelSpec
 
@@ -77,14 +76,6 @@ def test_the_real_samples_load(data_root: str) -> None:
     assert images.abs().max() <= 1
     assert images.std() > 0.1
     assert len(set(batch.targets["labels"].tolist())) > 3
-
-
-def test_loading_is_a_step(folders: Path) -> None:
-    step = prepare_loading(LoadingCase(data_root=str(folders), data="cifar10", batch=16))
-    assert step.items_per_step == 16
-    assert step.effective["pixel_values"]["shape"] == [16, 3, 32, 32]
-    for _ in range(3):  # past the end of an epoch of one batch
-        step.run()
 
 
 def read_all(samples: Samples[Any]) -> None:

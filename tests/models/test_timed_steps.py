@@ -133,7 +133,7 @@ def test_a_step_that_updates_nothing_is_found_out_after_timing(
 def test_a_predictor_that_returns_its_first_result_ever_after_is_refused() -> None:
     case = INFERENCE
     batches = build_batches(case.spec, case, "cpu")
-    module = build_module(case.spec, case, "cpu").eval()
+    module = build_module(case.spec, case.options, "cpu").eval()
     with torch.inference_mode():
         outputs = [module(**batch.inputs) for batch in batches]
     honest = iter(outputs)
