@@ -104,7 +104,7 @@ def test_a_base_that_cannot_be_imported_is_incomparable(paired: Paired, checkout
     run = paired("-k", "one")
     assert run.status == 1
     assert gate_json(run)["test_step[one] time"]["status"] == "incomparable"
-    assert "the base lacks it" in run.output
+    assert "the base fails (LackingError" in run.output
     assert "nothing was judged" in run.output
     assert_nothing_is_left(checkout)
 
