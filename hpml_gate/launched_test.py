@@ -150,8 +150,7 @@ class LaunchedTest:
 
     def _outcome(self, exit_status: int) -> tuple[str, str]:
         if failed := [report for report in self._reports if report.failed]:
-            lines = failed[0].longreprtext.strip().splitlines() or ["it failed"]
-            return "failed", lines[-1]
+            return "failed", _said_by(failed[0])
         if not self._was_collected:
             errors = " ".join("\n".join(self._collection_errors).split())[-300:]
             if exit_status == pytest.ExitCode.USAGE_ERROR:
@@ -196,3 +195,10 @@ class LaunchedTest:
             hear()
         except EOFError:
             pytest.exit("the controller has hung up: the launch is over")
+
+
+def _said_by(failed: pytest.TestReport) -> str:
+    """Return the line that says why a test failed."""
+    crash = getattr(failed.longrepr, "reprcrash", None)
+    said: str = crash.message if crash else failed.longreprtext
+    return (said.strip().splitlines() or ["it failed"])[0]

@@ -1,13 +1,23 @@
 """Tests of pytest-benchmark's own fixture, gated: each is run by its launches, and only there."""
 
+from contextlib import suppress
+
 import pytest
 
 from hpml_gate import pytest_benchmark_adapter as adapter
 from hpml_gate.judging import measure_and_judge
-from hpml_gate.measure.launch import LaunchError
+from hpml_gate.measure.environment import cpus_of_launch
+from hpml_gate.measure.launch import Deadline, LaunchError, workers
 from hpml_gate.run.case import Case
-from hpml_gate.run.launched import Invocation, failed_reports, reports_of, request_of
+from hpml_gate.run.launched import (
+    Invocation,
+    TestRequest,
+    failed_reports,
+    reports_of,
+    request_of,
+)
 from hpml_gate.run.progress import Progress
+from hpml_gate.run.repository import BaseError
 from hpml_gate.run.session import GateSession
 from hpml_gate.run.settings import own_margin
 
@@ -25,12 +35,26 @@ def run_in_launches(
     try:
         measured = measure_and_judge(gate, case, progress)
     except LaunchError as error:
+        if error.status in {"skipped", "unmeasured"} and not _base_measures(gate, request):
+            gate.base_tests = [test for test in gate.base_tests if test != item.nodeid]
         return _reports_of_failure(item, error)
     gate.cases[case.test] = measured
     ended = request.kept["head"][0]
     axes = gate.cells[case.test].description.axes
     adapter.record(adapter.fixture_of(item, ended), measured.samples, axes)
     return reports_of(item, ended)
+
+
+def _base_measures(gate: GateSession, request: TestRequest) -> bool:
+    """Say whether the base's test comes to its call: what it skips, too, is not missing."""
+    if not gate.is_paired:
+        return False
+    deadline, stands = Deadline(timeout_s=gate.settings.timeout_s), False
+    with suppress(BaseError, LaunchError):
+        base = gate.bases.side(gate.base_commit)
+        with workers([(base, request)], cpus_of_launch(0, None), 1, deadline):
+            stands = True
+    return stands
 
 
 def _reports_of_failure(item: pytest.Item, error: LaunchError) -> list[pytest.TestReport]:
