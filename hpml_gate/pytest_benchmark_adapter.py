@@ -52,6 +52,7 @@ def record(benchmark: BenchmarkFixture, samples: Samples, axes: Mapping[str, Any
         axes=dict(axes),
         launches=len(samples.step_ns),
         items_per_step=samples.items_per_step,
+        parameters=samples.parameters,
         items_per_s=samples.items_per_s,
         effective=dict(samples.effective),
         disturbances=[asdict(one) for one in samples.disturbances],

@@ -44,6 +44,8 @@ class Info(msgspec.Struct, frozen=True):
     case_id: Name
     launches: Annotated[int, Meta(ge=2)]  # one says nothing of how launches scatter
     metrics: dict[str, Metric] = {}
+    items_per_step: int | None = None  # what a step works through, if it was written down
+    parameters: str = ""  # of the test, by content
     axes: dict[str, str | int | float | bool | None] = {}  # by which the suite knows it
 
 

@@ -43,6 +43,8 @@ class Baseline:
     file: Path  # the newest
     commit: str | None  # of the session that began this level
     is_dirty: bool  # whether that had changes beyond the commit
+    items_per_step: int | None = None  # of the newest session
+    parameters: str = ""  # of its test, by content
 
     @property
     def step_ns(self) -> list[Sequence[float]]:
@@ -157,6 +159,8 @@ def _baseline(row: session_file.Row, commit: session_file.Commit, file: Path) ->
         file=file,
         commit=commit.name,
         is_dirty=bool(commit.dirty),
+        items_per_step=info.items_per_step,
+        parameters=info.parameters,
     )
 
 

@@ -7,6 +7,7 @@ from hpml_gate.judge.verdict import explained, is_steady, unjudged
 from hpml_gate.measure.samples import Samples
 from hpml_gate.measure.unpaired import measure
 from hpml_gate.run.case import Case
+from hpml_gate.run.comparable import why_not_the_baselines_work
 from hpml_gate.run.progress import Progress
 from hpml_gate.run.session import GateSession, MeasuredCase, Suspect
 
@@ -21,9 +22,10 @@ def measure_and_judge(gate: GateSession, case: Case, progress: Progress) -> Meas
     samples = measure_alone(gate, case, progress)
     verdicts = gate.judge(case, samples)
     suspect = None
-    if samples.unjudged:
+    baseline = gate.baselines.by_case.get(case.id) if gate.judges else None
+    if reason := why_not_the_baselines_work(baseline, samples):
         margin = gate.settings.margin_of(case)
-        verdicts = [unjudged(case.id, "incomparable", margin, samples.unjudged)]
+        verdicts = [unjudged(case.id, "incomparable", margin, reason)]
     if suspicious := [one for one in verdicts if one.ratio and one.ratio > 1 + one.margin]:
         baseline = gate.baselines.by_case[case.id]
         if why_not := _why_not_confirmed(gate, baseline):

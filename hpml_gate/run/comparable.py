@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from hpml_gate.baselines.store import Baseline
 from hpml_gate.judge.growth import grows
 from hpml_gate.measure.samples import Samples
 
@@ -19,17 +20,29 @@ def why_incomparable(base: Samples, head: Samples) -> str:
     )
 
 
+def why_not_the_baselines_work(baseline: Baseline | None, now: Samples) -> str:
+    """Return why a case cannot be compared with its baseline, if it has one; nothing if it can."""
+    if baseline is None:
+        return now.unjudged
+    return (
+        now.unjudged
+        or _why_other_items(baseline.items_per_step or now.items_per_step, now.items_per_step)
+        or _why_other_parameters(baseline.parameters, now.parameters)
+        or why_growing(baseline.step_ns, now.step_ns)
+    )
+
+
 def _why_other_items(base: int, head: int) -> str:
     if base == head:
         return ""
-    return f"a step works through {head} items here and {base} at the base: not the same work"
+    return f"a step works through {head} items now and {base} before: not the same work"
 
 
 def _why_other_parameters(base: str, head: str) -> str:
     if not base or not head or base == head:
         return ""
     return (
-        f"its parameters are {_shown(head)} here and {_shown(base)} at the base: give them ids of "
+        f"its parameters are {_shown(head)} now and {_shown(base)} before: give them ids of "
         "their own (pytest.param(..., id=...))"
     )
 
