@@ -45,9 +45,16 @@ def _history() -> int:
     return main()
 
 
+def _data() -> int:
+    from hpml_models.prepare.data_sets import main
+
+    return main()
+
+
 COMMANDS = {
     "run": Command(main=_run, summary="run the benchmarks in this folder; takes pytest's options"),
     "kernels": Command(main=_kernels, summary="measure kernels beside their limits and peers"),
+    "data": Command(main=_data, summary="show which data sets a folder holds; download some"),
     "history": Command(main=_history, summary="find changes of level over the runs that are kept"),
 }
 

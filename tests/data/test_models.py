@@ -10,6 +10,7 @@ from files import write_pairs, write_questions, write_reviews
 from PIL import Image
 
 from hpml_models.cases import registry
+from hpml_models.prepare import data_sets
 from hpml_models.prepare.build import build_module, training_batches
 from hpml_models.types import ModelSpec
 
@@ -45,3 +46,15 @@ def test_the_readme_lists_every_data_set_with_its_licence_revision_and_size() ->
     for one in registry.data_sets().values():
         row = next(line for line in readme.splitlines() if line.startswith(f"| `{one.name}` |"))
         assert all(f"| {part} |" in row for part in (one.size, one.licence, one.revision))
+
+
+def test_the_command_shows_what_is_there_and_what_to_put_where(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_pairs(tmp_path)
+    assert data_sets.main([str(tmp_path)]) == 0
+    lines = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
+    assert lines["spa_eng"] == "52 samples (CC BY 2.0 FR)"
+    assert lines["sst2"].startswith("no_data: put sst2/train.tsv")
+    assert data_sets.main([str(tmp_path), "--download", "squad"]) == 1
+    assert "put squad_v2/train-v2.0.json" in capsys.readouterr().out
