@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hpml_models.instruments.traffic import Traffic
 from hpml_models.precision import autocast
 from hpml_models.training.deepspeed_setup import initialize, why_not_deepspeed
-from hpml_models.training.evidence import model_bytes, total_over_ranks
+from hpml_models.training.evidence import model_bytes, total_over_ranks, trained_bytes
 from hpml_models.training.micro_batches import split_for_rank, weigh, why_not_split
 from hpml_models.types import (
     Batch,
@@ -25,7 +25,7 @@ from hpml_models.variants import Strategy, Trainer
 from hpml_steps.incorrect import Incorrect
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 STAGES = {"zero1": 1, "zero2": 2, "zero3": 3}
 PADDED = 1.5  # shards are padded to equal lengths; whole copies would be at least twice as much
@@ -39,6 +39,7 @@ class DeepSpeedZeroTrainer(Trainer):
         self._task = task
         self._names = {id(value): name for name, value in task.module.named_parameters()}
         self.model_bytes = sum(value.nbytes for value in task.module.parameters())
+        self.trained_bytes = trained_bytes(task.module.parameters())
         self.stage = STAGES[task.variant]
         self.engine = initialize(
             task,
@@ -82,16 +83,31 @@ class DeepSpeedZeroTrainer(Trainer):
         """Gather the engine's own float32 copies; gradients are gone once it has stepped."""
         from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state
 
+        self._link_states()
         values = {self._names[id(value)]: value for value in self._task.module.parameters()}
+        trained = {name: value for name, value in values.items() if value.requires_grad}
+        frozen = {name: _whole(value) for name, value in values.items() if name not in trained}
         return Snapshot(
-            parameters={name: safe_get_full_fp32_param(one) for name, one in values.items()},
+            parameters=frozen
+            | {name: safe_get_full_fp32_param(value) for name, value in trained.items()},
             gradients={},
             optimizer={
-                f"{name}.{key}": safe_get_full_optimizer_state(one, key)
-                for name, one in values.items()
+                f"{name}.{key}": safe_get_full_optimizer_state(value, key)
+                for name, value in trained.items()
                 for key in self._kept()
             },
         )
+
+    def _link_states(self) -> None:
+        """Let parameters find their optimizer's state anew.
+
+        Stages 1 and 2 link them when the first group of parameters has stepped: the others' state
+        does not exist yet.
+        """
+        optimizer = self.engine.optimizer
+        if self._task.variant != "zero3":
+            optimizer._hp_optimizer_states_linked = False  # noqa: SLF001  it is not to be had else
+            optimizer._lazy_init_hp_params_optimizer_state()  # noqa: SLF001  as above
 
     def _kept(self) -> list[str]:
         state = next(iter(self.engine.optimizer.optimizer.state.values()))
@@ -128,14 +144,24 @@ class DeepSpeedZeroTrainer(Trainer):
 
     def _check_shards(self, facts: Mapping[str, Any]) -> None:
         """Check that ranks keep one copy together, and in stage 3 one set of parameters."""
-        kinds = ["copy_bytes", *(["parameter_bytes"] if self._task.variant == "zero3" else [])]
-        for kind in kinds:
+        expected = {"copy_bytes": self.trained_bytes}
+        if self._task.variant == "zero3":
+            expected["parameter_bytes"] = self.model_bytes
+        for kind, whole in expected.items():
             everywhere = total_over_ranks(facts[kind])
-            if not self.model_bytes <= everywhere <= PADDED * self.model_bytes:
+            if not whole <= everywhere <= PADDED * whole:
                 raise Incorrect(
                     f"deepspeed_zero did not take effect: {everywhere} {kind} on all ranks, "
-                    f"the model has {self.model_bytes}"
+                    f"the model has {whole}"
                 )
+
+
+def _whole(frozen: "nn.Parameter") -> "Tensor":
+    """Copy a parameter that the engine does not update: in stage 3 it is in shards, too."""
+    import deepspeed
+
+    with deepspeed.zero.GatheredParameters([frozen], enabled=hasattr(frozen, "ds_id")):
+        return frozen.detach().clone()
 
 
 class DeepSpeedZero(Strategy):

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from hpml_models.cases import registry
 from hpml_models.networks.tensor_plans import by_name
 from hpml_models.precision import PRECISIONS
-from hpml_models.types import Batch, ModelSpec, Preset, Rank, Recipe, Task, Tensors
+from hpml_models.types import Batch, ModelSpec, Preset, Rank, Recipe, Task, Tensors, one_group
 from hpml_models.variants import Trainer
 
 Arrays = dict[str, NDArray[Any]]
@@ -52,6 +52,8 @@ class Problem:
     precision: str = "fp32"
     extra: str = ""  # a layer in each block that strategies may differ in
     skewed: bool = False
+    frozen: bool = False  # whether the first matrix is not trained
+    grouped: bool = False  # whether biases are a group of their own, without weight decay
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -81,6 +83,7 @@ class Problem:
                 optimizer=self.make_optimizer,
                 loss=mean_squared_error,
                 loss_count=counted,
+                parameter_groups=biases_apart if self.grouped else one_group,
                 clip_norm=self.clip_norm,
             ),
             pipeline_layers=lambda module: list(module.children()),
@@ -95,6 +98,7 @@ class Problem:
         module = Blocks(*blocks).to(self.torch_dtype)
         for parameter in module.parameters():
             nn.init.normal_(parameter, std=0.5, generator=generator)
+        blocks[0].up.weight.requires_grad_(not self.frozen)
         if self.tied:
             blocks[-1].up.weight = blocks[0].up.weight
         return module
@@ -144,6 +148,13 @@ class Blocks(nn.Sequential):
         for block in self:
             features = block(features, scale)
         return features
+
+
+def biases_apart(parameters: Iterable[tuple[str, nn.Parameter]]) -> list[dict[str, Any]]:
+    biases, others = [], []
+    for name, parameter in parameters:
+        (biases if name.endswith("bias") else others).append(parameter)
+    return [{"params": others}, {"params": biases, "weight_decay": 0.0}]
 
 
 def tensor_plan(module: nn.Module) -> Mapping[str, Any]:
