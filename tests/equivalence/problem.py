@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from bare import train_bare
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -178,11 +179,7 @@ def train(rank: Rank, prepare: Prepare, problem: Problem, jitter_seed: int | Non
     """
     torch.set_num_threads(1)
     torch.manual_seed(problem.seed)  # dropout draws from here
-    generator = torch.Generator().manual_seed(problem.seed + 1)
-    module = problem.build()
-    batches = [problem.make_batch(problem.batch, generator) for _ in range(problem.steps)]
-    if jitter_seed is not None:
-        _jitter(module, batches, problem.unit_roundoff, jitter_seed)
+    module, batches = drawn(problem, jitter_seed)
     trainer = prepare(task_of(problem, module, batches[0].inputs, rank))
     losses = [trainer.step(trainer.split(batch)) for batch in batches]
     snapshot = trainer.snapshot()
@@ -215,6 +212,25 @@ def _named(kind: str, tensors: Mapping[str, Tensor]) -> Arrays:
 
 
 @lru_cache(maxsize=64)
+def reference(problem: Problem, jitter_seed: int | None = None) -> Arrays:
+    """Train the problem's model by the bare loop."""
+    torch.set_num_threads(1)
+    torch.manual_seed(problem.seed)
+    module, batches = drawn(problem, jitter_seed)
+    return train_bare(module, batches, problem.make_optimizer, problem.clip_norm)
+
+
+def drawn(problem: Problem, jitter_seed: int | None) -> tuple[nn.Module, list[Batch]]:
+    """Build the model and make the batches, moved by roundoff if there is a seed for that."""
+    generator = torch.Generator().manual_seed(problem.seed + 1)
+    module = problem.build()
+    batches = [problem.make_batch(problem.batch, generator) for _ in range(problem.steps)]
+    if jitter_seed is not None:
+        _jitter(module, batches, problem.unit_roundoff, jitter_seed)
+    return module, batches
+
+
+@lru_cache(maxsize=64)
 def on_one_device(problem: Problem, jitter_seed: int | None = None) -> Arrays:
     alone = Rank(index=0, world_size=1, device="cpu", kept={})
     return train(alone, registry.strategies()["single"].prepare, problem, jitter_seed)
@@ -231,7 +247,9 @@ def _jitter(module: nn.Module, batches: list[Batch], unit_roundoff: float, seed:
 
 
 def worst_error(by_rank: Sequence[Arrays], problem: Problem, *, gradients: bool = True) -> float:
-    """Return the largest deviation from one device, in units of what is allowed: above 1 is wrong.
+    """Return the largest deviation from the bare loop, in units of what is allowed.
+
+    Above 1 is wrong.
 
     Together the ranks must give every tensor of the model (without ``gradients``, all but those)
     and none else: that deviates without limit.
@@ -239,8 +257,8 @@ def worst_error(by_rank: Sequence[Arrays], problem: Problem, *, gradients: bool 
     largest value. The floor is how far one device itself moves when weights and inputs are
     jittered by two units of roundoff: it tells well-conditioned problems from others.
     """
-    expected = on_one_device(problem)
-    jittered = [on_one_device(problem, jitter_seed) for jitter_seed in (1, 2, 3)]
+    expected = reference(problem)
+    jittered = [reference(problem, jitter_seed) for jitter_seed in (1, 2, 3)]
     names = {name for name in expected if gradients or not name.startswith("gradient")}
     if {name for arrays in by_rank for name in arrays} != names:
         return inf

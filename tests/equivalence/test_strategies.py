@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from problem import on_one_device, precision_error, train, worst_error
 from strategy_variants import StrategyVariant, problems, strategy_variants
 
+from hpml_models.cases import registry
 from hpml_models.worlds.world import World
 
 Worlds = Callable[[int], World]
@@ -34,6 +35,16 @@ def test_it_trains_the_model_of_one_device(
     problem = data.draw(problems(tested, world_size, dtype))
     by_rank = worlds(world_size).run(train, tested.strategy.prepare, problem)
     assert worst_error(by_rank, problem, gradients=tested.strategy.shows_gradients) <= 1
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@given(data=st.data())
+@settings(max_examples=40)
+def test_one_device_trains_as_the_bare_loop_does(dtype: str, data: st.DataObject) -> None:
+    """With micro-batches, of which some have nothing that counts."""
+    single = StrategyVariant(registry.strategies()["single"], "")
+    problem = data.draw(problems(single, 1, dtype))
+    assert worst_error([on_one_device(problem)], problem) <= 1
 
 
 @pytest.mark.parametrize("tested", strategy_variants(), ids=lambda tested: tested.id)

@@ -1,0 +1,80 @@
+"""The reference of every strategy: a loop of plain PyTorch that knows none of the trainers.
+
+It imports nothing of ``hpml_models``, and states the loss and the clipping once more by hand: a
+fault in what all strategies share cannot hide in it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class Batch(Protocol):
+    """Named inputs and targets."""
+
+    inputs: Mapping[str, Tensor]
+    targets: Mapping[str, Tensor]
+
+
+def mean_over_counted(outputs: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+    """Return the squared error of the samples that count, averaged over those alone."""
+    total, count = 0 * outputs.sum(), 0
+    for row, value, counts in zip(outputs, targets["values"], targets["counts"], strict=True):
+        if counts:
+            total = total + ((row - value) ** 2).sum() / value.numel()
+            count += 1
+    return total / max(count, 1)
+
+
+def clip(gradients: Sequence[Tensor], largest_norm: float) -> None:
+    """Scale all gradients together if their common norm is larger.
+
+    The 1e-6 is that of ``torch.nn.utils.clip_grad_norm_``, against a norm of zero.
+    """
+    norm = sum((gradient**2).sum().item() for gradient in gradients) ** 0.5
+    for gradient in gradients:
+        gradient.mul_(min(1.0, largest_norm / (norm + 1e-6)))
+
+
+def train_bare(
+    module: nn.Module,
+    batches: Sequence[Batch],
+    make_optimizer: Callable[[Iterable[Any]], torch.optim.Optimizer],
+    clip_norm: float | None,
+) -> Arrays:
+    """Train a module on whole batches; return losses, last gradients, parameters and state."""
+    parameters = dict(module.named_parameters())
+    optimizer = make_optimizer(parameters.values())
+    losses = []
+    gradients: dict[str, Tensor] = {}
+    for batch in batches:
+        for parameter in parameters.values():
+            parameter.grad = None
+        loss = mean_over_counted(module(**batch.inputs), batch.targets)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's own gap
+        gradients = {name: one.grad for name, one in parameters.items() if one.grad is not None}
+        if clip_norm is not None:
+            clip([*gradients.values()], clip_norm)
+        optimizer.step()
+        losses.append(loss.item())
+    return {
+        "losses": np.array(losses),
+        **{f"gradient {name}": one.numpy().copy() for name, one in gradients.items()},
+        **{f"parameter {name}": one.detach().numpy().copy() for name, one in parameters.items()},
+        **_state(optimizer, parameters),
+    }
+
+
+def _state(optimizer: torch.optim.Optimizer, parameters: Mapping[str, Tensor]) -> Arrays:
+    return {
+        f"optimizer {name}.{key}": value.numpy().copy()
+        for name, parameter in parameters.items()
+        for key, value in optimizer.state[parameter].items()
+        if isinstance(value, Tensor) and value.dim()
+    }
