@@ -269,8 +269,13 @@ def worst_error(by_rank: Sequence[Arrays], problem: Problem, *, gradients: bool 
             floor = max(_distance(one[name], expected[name]) for one in jittered)
             largest = float(np.abs(expected[name]).max())
             allowed = 8 * max(floor, 4 * problem.unit_roundoff * largest)
-            errors.append(_distance(value, expected[name]) / allowed)
+            errors.append(_share(_distance(value, expected[name]), allowed))
     return float(np.max(errors))  # a NaN stays one
+
+
+def _share(distance: float, allowed: float) -> float:
+    """Return a distance in units of what is allowed; of nothing allowed, nothing is no error."""
+    return distance / allowed if allowed else inf * distance if distance else 0.0
 
 
 def precision_error(by_rank: Sequence[Arrays], problem: Problem) -> float:
