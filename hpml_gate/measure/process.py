@@ -28,6 +28,7 @@ path, keeps_own, module, packed = connection.recv()
 sys.path[:] = path + (sys.path if keeps_own else [])
 importlib.import_module(module).serve(connection, packed)
 """
+LEAVE_S = 2.0  # how long a process whose line is closed may take to end
 TAIL = 4000  # characters of what a process wrote that are shown when it died
 # Coverage would be measured in the launch, too, and slow its step down.
 FOREIGN_VARIABLES = (
@@ -126,7 +127,13 @@ class FreshProcess:
         self._process.wait()
 
     def how_it_died(self) -> str:
-        """Describe its exit."""
+        """Describe its exit; one that lives on without its line is ended."""
+        deadline_s = REAL.monotonic_s() + LEAVE_S
+        while self._process.poll() is None and REAL.monotonic_s() < deadline_s:
+            REAL.sleep(0.002)
+        if self._process.poll() is None:
+            self.end(deadline_s)
+            return "the measuring process closed its line to the gate, and lived on"
         status = self._process.wait()
         if status < 0:
             return f"the measuring process was killed by signal {-status}" + _memory_hint(-status)

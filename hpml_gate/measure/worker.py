@@ -173,8 +173,15 @@ class Conversation:
         What a request raises is described to the other end, then raised. Raises EOFError when the
         other end has hung up.
         """
-        while (request := self._connection.recv())[0] != method:
+        while (request := self._receive())[0] != method:
             self.answer(request)
+
+    def _receive(self) -> tuple[Any, ...]:
+        try:
+            request: tuple[Any, ...] = self._connection.recv()
+        except OSError as error:  # a step that closes what it did not open
+            raise EOFError from error
+        return request
 
     def answer(self, request: tuple[Any, ...]) -> None:
         """Answer one request."""
@@ -182,9 +189,15 @@ class Conversation:
         try:
             answer = getattr(self._bench, method)(*arguments)
         except BaseException as error:
-            self._connection.send(("raised", described(error)))
+            self._send(("raised", described(error)))
             raise
-        self._connection.send(("answer", answer))
+        self._send(("answer", answer))
+
+    def _send(self, message: tuple[str, Any]) -> None:
+        try:
+            self._connection.send(message)
+        except OSError as error:
+            raise EOFError from error
 
 
 def serve(connection: Connection, packed: bytes) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from hpml_gate.launched_test import LaunchedTest
 from hpml_gate.measure.block import Plan
+from hpml_gate.measure.worker import Conversation, Workbench
 
 SUITE = """
 import pytest
@@ -190,3 +191,17 @@ def test_a_controller_that_hangs_up_lets_the_test_be_torn_down(launch: Any) -> N
         left = launch("test_call")
     assert left.ended["status"] == "unmeasured"
     assert [kind for kind, _ in left.answers] == ["answer"] * 3
+
+
+def test_a_step_that_closes_the_line_ends_its_launch() -> None:
+    """A read of a closed file is an OSError: answering on would go round for ever."""
+
+    class Closed:
+        def recv(self) -> tuple[object, ...]:
+            raise OSError
+
+        def send(self, obj: object) -> None:
+            raise OSError(obj)
+
+    with pytest.raises(EOFError):
+        Conversation(Closed(), Workbench(b"")).answer_until()
