@@ -18,8 +18,13 @@ Arrays = dict[str, NDArray[Any]]
 class Batch(Protocol):
     """Named inputs and targets."""
 
-    inputs: Mapping[str, Tensor]
-    targets: Mapping[str, Tensor]
+    @property
+    def inputs(self) -> Mapping[str, Tensor]:
+        """What the module is called with."""
+
+    @property
+    def targets(self) -> Mapping[str, Tensor]:
+        """What the loss is given."""
 
 
 def mean_over_counted(outputs: Tensor, targets: Mapping[str, Tensor]) -> Tensor:

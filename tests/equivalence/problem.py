@@ -152,7 +152,8 @@ class Blocks(nn.Sequential):
 
 
 def biases_apart(parameters: Iterable[tuple[str, nn.Parameter]]) -> list[dict[str, Any]]:
-    biases, others = [], []
+    biases: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for name, parameter in parameters:
         (biases if name.endswith("bias") else others).append(parameter)
     return [{"params": others}, {"params": biases, "weight_decay": 0.0}]

@@ -1,5 +1,7 @@
 """What a version of torch cannot do is refused with the version, and nothing else is."""
 
+from typing import Any
+
 import pytest
 
 from hpml_models.cases.setting import Setting
@@ -17,7 +19,12 @@ def test_an_unused_input_is_refused_where_torch_wants_its_gradient(
     monkeypatch: pytest.MonkeyPatch, version: str, model: str, variant: str
 ) -> None:
     monkeypatch.setattr(pipeline, "version", lambda _: version)
-    names = {"model": [model], "strategy": ["pipeline"], "variant": [variant], "stages": [2]}
+    names: dict[str, list[Any]] = {
+        "model": [model],
+        "strategy": ["pipeline"],
+        "variant": [variant],
+        "stages": [2],
+    }
     case, *_ = cases(TrainingCase, SETTING, {**names, "device_count": [2]})
     reason = case.why_not(SETTING)
     is_refused = version < "2.14" and model == "translation" and variant != "1f1b"

@@ -65,8 +65,13 @@ def test_layers_give_what_transformers_own_model_gives(
     """Only at padding BERT's scores differ: ours are never an answer."""
     made: list[Any] = []
     make = pretrained.make
+
+    def remembered(*given: Any) -> Any:
+        made.append(make(*given))
+        return made[-1]
+
     for module in (roberta, bert):
-        monkeypatch.setattr(module, "make", lambda *given: made.append(make(*given)) or made[-1])
+        monkeypatch.setattr(module, "make", remembered)
     ours = layers_of({}).eval()
     theirs = made[0].eval()
     inputs = padded([12, 5, 1], 12)
@@ -153,11 +158,11 @@ def test_a_checkpoint_is_loaded_in_float32_and_ready_to_train(checkpoint: Path) 
 
 
 def test_an_encoder_takes_its_part_of_a_classifiers_checkpoint(checkpoint: Path) -> None:
-    options = {"labels": 2, "concepts": 9, "nearest": 3, "head_dropout": 0.0}
-    module = roberta.self_explaining(
+    options: dict[str, Any] = {"labels": 2, "concepts": 9, "nearest": 3, "head_dropout": 0.0}
+    module: Any = roberta.self_explaining(
         checkpoint=str(checkpoint), similarity="inner_product", objective="joint", **options, **TINY
     )
-    whole = roberta_classifier(str(checkpoint))
+    whole: Any = roberta_classifier(str(checkpoint))
     for one, other in zip(module.layers[0].parameters(), whole.layers[0].parameters(), strict=True):
         assert torch.equal(one, other)
 

@@ -45,7 +45,7 @@ def _one_thread() -> Iterator[None]:
 
 def build(model: str, **options: Any) -> nn.Module:
     torch.manual_seed(0)
-    return MODELS[model].build(**MODELS[model].presets["tiny"].options | options)
+    return MODELS[model].build(**{**MODELS[model].presets["tiny"].options, **options})
 
 
 @cache
@@ -140,8 +140,9 @@ def test_a_planted_words_phrase_comes_first() -> None:
 
     optimizer = torch.optim.AdamW(module.parameters(), lr=1e-3)
     train(module, shuffled(64, 32, batch), spec.recipe.loss, optimizer, steps=200, warm_up=20)
+    inputs: dict[str, Any]
     inputs, targets = batch(range(100))
-    found = explain(module, **inputs)
+    found = explain(module, count=5, **inputs)
     right = [one.label == int(label) for one, label in zip(found, targets["labels"], strict=True)]
     assert fmean(right) > 0.95
     is_first = [

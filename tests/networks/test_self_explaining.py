@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from math import exp, isnan, log
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def build(
     )
 
 
-def batch_of(sentences: Sentences, *, tokens: int = 0, phrases: int = 0) -> dict[str, Tensor]:
+def batch_of(sentences: Sentences, *, tokens: int = 0, phrases: int = 0) -> dict[str, Any]:
     """Pad sentences of word ids to the longest, or to more."""
     tokens = max(tokens, 2 + max(map(len, sentences)))
     ids = torch.full((len(sentences), tokens), roberta.PADDING)
@@ -67,7 +68,8 @@ def batch_of(sentences: Sentences, *, tokens: int = 0, phrases: int = 0) -> dict
 
 def outputs_of(module: SelfExplaining, sentences: Sentences, **padding: int) -> Tensor:
     with torch.no_grad():
-        return module.eval()(**batch_of(sentences, **padding))
+        outputs: Tensor = module.eval()(**batch_of(sentences, **padding))
+    return outputs
 
 
 @settings(max_examples=10)
@@ -132,7 +134,7 @@ def test_every_parameter_learns_and_the_store_does_not(objective: str) -> None:
 def check_gradients(module: SelfExplaining) -> None:
     before = module.head.store.encodings.clone()
     inputs = batch_of([[5, 6, 7, 8], [9, 10]])
-    summed_cross_entropy(module(**inputs), {"labels": torch.tensor([0, 2])}).backward()
+    summed_cross_entropy(module(**inputs), {"labels": torch.tensor([0, 2])}).backward()  # type: ignore[no-untyped-call]  # torch's own gap
     torch.optim.AdamW(module.parameters()).step()
     assert [name for name, one in module.named_parameters() if one.grad is None] == []
     assert not [name for name, _ in module.named_parameters() if "store" in name]
@@ -345,7 +347,8 @@ def last_as_first(hidden: Tensor) -> Tensor:
 
 
 def without_mask(module: SelfExplaining, patch: pytest.MonkeyPatch) -> None:
-    block = module.layers[1]
+    layers: Any = module.layers
+    block = layers[1]
     patch.setattr(block, "forward", lambda hidden, _: block.block(hidden, None))
 
 
@@ -369,7 +372,14 @@ def trainable_store(module: SelfExplaining, _: object) -> None:
     store = module.head.store
     encodings = store.encodings
     del store.encodings
-    store.encodings = nn.Parameter(encodings)
+    store.register_parameter("encodings", nn.Parameter(encodings))
+
+
+RELEVANCE = explanations.relevance
+
+
+def negated_relevance(*parts: Tensor) -> Tensor:
+    return -RELEVANCE(*parts)
 
 
 NETWORK = self_explaining
@@ -421,7 +431,7 @@ FAULTS: dict[str, tuple[Plant, Check]] = {
         partial(check_retrieval, similarity="inner_product"),
     ),
     "relevance has the wrong sign": (
-        instead(explanations, "relevance", lambda *parts: -RELEVANCE(*parts)),
+        instead(explanations, "relevance", negated_relevance),
         check_relevance,
     ),
     "spans are one token off": (hidden_seen_as(lambda h: h.roll(1, dims=1)), check_relevance),
@@ -440,7 +450,6 @@ FAULTS: dict[str, tuple[Plant, Check]] = {
         check_refresh,
     ),
 }
-RELEVANCE = explanations.relevance
 
 
 @pytest.mark.parametrize(("plant", "check"), FAULTS.values(), ids=FAULTS)
