@@ -161,6 +161,10 @@ class ModelSpec:
     tensor_plan: "Callable[[nn.Module], Mapping[str, Any]] | None" = None  # to ParallelStyles
     parameter_count: Callable[..., int] | None = None  # (**options): published, or by hand
 
+    def options_of(self, case: "Case") -> dict[str, Any]:
+        """Return what a case's model is built with: the preset's options, and those it sweeps."""
+        return {**self.presets[case.preset].options, **dict(case.model_options)}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Precision:
@@ -180,8 +184,8 @@ class Case(Protocol):
         """The size of the model's workload."""
 
     @property
-    def options(self) -> Mapping[str, Any]:
-        """What the model is built with: the preset's options, and those that the run sweeps."""
+    def model_options(self) -> Sequence[tuple[str, Any]]:
+        """The options that differ from the preset's, by name."""
 
     @property
     def data(self) -> str:

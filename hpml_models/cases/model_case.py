@@ -90,7 +90,7 @@ class ModelCase(ABC):
     @property
     def options(self) -> dict[str, Any]:
         """What the model is built with: the preset's options, and those that the run sweeps."""
-        return {**self.spec.presets[self.preset].options, **dict(self.model_options)}
+        return self.spec.options_of(self)
 
     @property
     def spec(self) -> ModelSpec:

@@ -14,7 +14,7 @@ def why_not_cut(spec: ModelSpec, case: ParallelCase, stages: int) -> str | None:
     """Return why a model cannot be cut into so many stages, None if it can."""
     if spec.pipeline_layer_count is None:
         return f"{spec.name} does not say where it may be cut (pipeline_layers)"
-    layers = spec.pipeline_layer_count(**case.options)
+    layers = spec.pipeline_layer_count(**spec.options_of(case))
     if stages > layers:
         return f"{layers} layers cannot be cut into {stages} stages"
     return None

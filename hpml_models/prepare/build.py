@@ -32,10 +32,10 @@ def build_module(spec: ModelSpec, options: Mapping[str, Any], device: str) -> "n
 def build_batches(spec: ModelSpec, case: Case, device: str) -> list[Batch]:
     """Make or load the case's global batches and put them on ``device``, outside any timing."""
     if case.data == SYNTHETIC:
-        made = synthetic.batches(spec, case.options, case.batch, BATCHES)
+        made = synthetic.batches(spec, spec.options_of(case), case.batch, BATCHES)
     else:
         root = str(case.data_root)
-        batches = training_batches(case.data, root, case.batch, **case.options)
+        batches = training_batches(case.data, root, case.batch, **spec.options_of(case))
         made = list(islice(batches, BATCHES))
     return [batch.to(device) for batch in made]
 

@@ -133,7 +133,7 @@ class TensorParallel(Strategy):
         """Refuse a model without a plan, and heads that the ranks cannot divide."""
         if spec.tensor_plan is None:
             return f"{spec.name} has no plan by which its matrices are cut (tensor_plan)"
-        heads = case.options["heads"]
+        heads = spec.options_of(case)["heads"]
         if heads % case.device_count:
             return f"{case.device_count} ranks do not divide {heads} heads"
         return why_not_split(case.batch, 1, case.micro_batches)
