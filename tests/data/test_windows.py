@@ -26,6 +26,7 @@ def label_texts(windows: Windows, asked: Sequence[Asked], number: int) -> list[s
     texts = []
     for index in (windows.question_N == number).nonzero()[0]:
         first, last = windows.answer_N2[index]
+        assert last < windows.context_N2[index][1], "a label is in the context, or 0"
         begin, end = windows.begins[index][first], windows.ends[index][last]
         texts.append(asked[number].context[begin:end])
     return texts
@@ -116,3 +117,15 @@ def test_no_answer_of_the_real_questions_is_lost(data_root: str, kind: Tokenizer
         for text in filter(None, label_texts(windows, asked, number)):
             assert one.answers[0].text in text
             assert len(text) <= len(one.answers[0].text) + 3, "a mark that clings to the word"
+
+
+def test_half_an_answer_at_a_windows_edge_is_no_answer(tokenizer: TextTokenizer) -> None:
+    context = "Rhine a " * 40
+    asked = [
+        Asked(str(begin), "Which?", context, (begin, begin + len("Rhine a Rhine")))
+        for begin in range(0, 8 * 38, 8)
+    ]
+    windows = make_windows(tokenizer, asked, length=40, stride=12)
+    for number in range(len(asked)):
+        texts = label_texts(windows, asked, number)
+        assert {text.strip() for text in texts} == {"Rhine a Rhine", ""}

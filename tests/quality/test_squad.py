@@ -38,7 +38,7 @@ def test_texts_are_normalised_as_officially(text: str, normal: str) -> None:
     [
         ("the Rhine", "Rhine!", (1, 1)),
         ("deep Rhine", "Rhine", (0, 2 / 3)),
-        ("so so deep", "so deep deep", (0, 2 / 3)),  # bags, not sets
+        ("so so deep", "so so", (0, 4 / 5)),  # bags, not sets
         ("Elbe", "Rhine", (0, 0)),
         ("", "", (1, 1)),
         ("the", "", (1, 1)),
