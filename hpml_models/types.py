@@ -161,7 +161,7 @@ class ModelSpec:
     tensor_plan: "Callable[[nn.Module], Mapping[str, Any]] | None" = None  # to ParallelStyles
     parameter_count: Callable[..., int] | None = None  # (**options): published, or by hand
 
-    def options_of(self, case: "Case") -> dict[str, Any]:
+    def options_of(self, case: "SizedCase") -> dict[str, Any]:
         """Return what a case's model is built with: the preset's options, and those it sweeps."""
         return {**self.presets[case.preset].options, **dict(case.model_options)}
 
@@ -176,8 +176,8 @@ class Precision:
     output_tolerance: float  # relative, against float32 on the same inputs
 
 
-class Case(Protocol):
-    """What models, runtimes and quantizations may ask of a case; the families are in ``cases``."""
+class SizedCase(Protocol):
+    """A case, as far as it says how large a model is."""
 
     @property
     def preset(self) -> PresetName:
@@ -186,6 +186,10 @@ class Case(Protocol):
     @property
     def model_options(self) -> Sequence[tuple[str, Any]]:
         """The options that differ from the preset's, by name."""
+
+
+class Case(SizedCase, Protocol):
+    """What runtimes and quantizations may ask of a case; the families are in ``cases``."""
 
     @property
     def data(self) -> str:
