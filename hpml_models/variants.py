@@ -68,6 +68,7 @@ class Strategy(ABC):
     has_float64: bool = True  # whether it updates float64 weights in float64
     shows_gradients: bool = True  # whether a snapshot after a step has that step's gradients
     keeps_tied_weights: bool = True  # whether layers may share a weight
+    shares_buffers: bool = False  # whether replicas begin a step with the buffers of the first
 
     padding: float = 0.02  # how far, relatively, memory and traffic may be off their theory
 

@@ -51,6 +51,7 @@ class Ddp(Strategy):
     """``torch.nn.parallel.DistributedDataParallel``."""
 
     name = "ddp"
+    shares_buffers = True
     device_counts = range(1, 1025)
 
     def why_not(self, spec: ModelSpec, case: ParallelCase) -> str | None:  # noqa: ARG002  fits every model

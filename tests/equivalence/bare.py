@@ -50,12 +50,12 @@ def clip(gradients: Sequence[Tensor], largest_norm: float) -> None:
 def train_bare(
     module: nn.Module,
     batches: Sequence[Batch],
-    make_optimizer: Callable[[Iterable[Any]], torch.optim.Optimizer],
+    make_optimizer: Callable[[Iterable[tuple[str, nn.Parameter]]], torch.optim.Optimizer],
     clip_norm: float | None,
 ) -> Arrays:
     """Train a module on whole batches; return losses, last gradients, parameters and state."""
     parameters = dict(module.named_parameters())
-    optimizer = make_optimizer(parameters.values())
+    optimizer = make_optimizer(parameters.items())
     losses = []
     gradients: dict[str, Tensor] = {}
     for batch in batches:

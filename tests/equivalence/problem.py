@@ -72,6 +72,14 @@ class Problem:
         # At the usual eps of 1e-8 Adam hides the scale of a gradient, and with it most faults.
         return torch.optim.AdamW(parameters, lr=1e-2, eps=1e-3, weight_decay=self.weight_decay)
 
+    def bare_optimizer(
+        self, parameters: Iterable[tuple[str, nn.Parameter]]
+    ) -> torch.optim.Optimizer:
+        named = list(parameters)
+        return self.make_optimizer(
+            biases_apart(named) if self.grouped else [one for _, one in named]
+        )
+
     @property
     def spec(self) -> ModelSpec:
         return ModelSpec(
@@ -218,7 +226,7 @@ def reference(problem: Problem, jitter_seed: int | None = None) -> Arrays:
     torch.set_num_threads(1)
     torch.manual_seed(problem.seed)
     module, batches = drawn(problem, jitter_seed)
-    return train_bare(module, batches, problem.make_optimizer, problem.clip_norm)
+    return train_bare(module, batches, problem.bare_optimizer, problem.clip_norm)
 
 
 def drawn(problem: Problem, jitter_seed: int | None) -> tuple[nn.Module, list[Batch]]:

@@ -76,8 +76,16 @@ def problems(draw: Any, tested: StrategyVariant, world_size: int, dtype: str) ->
     return problem
 
 
+class ProblemCase(TrainingCase):
+    """A case whose model no registry has."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {"heads": 12}
+
+
 def case_of(problem: Problem, tested: StrategyVariant, world_size: int) -> TrainingCase:
-    return TrainingCase(
+    return ProblemCase(
         model="problem",
         data="synthetic",
         preset="tiny",

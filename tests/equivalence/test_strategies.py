@@ -53,9 +53,12 @@ def test_one_device_trains_as_the_bare_loop_does(dtype: str, data: st.DataObject
 def test_in_bf16_it_is_as_far_from_float32_as_one_device(
     worlds: Worlds, tested: StrategyVariant, data: st.DataObject
 ) -> None:
-    """The sums of three ranks' gradients are rounded in another order, not more often."""
+    """The sums of three ranks' gradients are rounded in another order, not more often.
+
+    With SGD: AdamW makes a whole step of a gradient that cancels, in a direction that is luck.
+    """
     drawn = data.draw(problems(tested, 3, "float32"))
-    problem = replace(drawn, precision="bf16")
+    problem = replace(drawn, precision="bf16", optimizer="sgd")
     by_rank = worlds(3).run(train, tested.strategy.prepare, problem)
     alone = precision_error([on_one_device(problem)], problem)
     off = precision_error(by_rank, problem)
