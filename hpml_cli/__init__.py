@@ -17,6 +17,7 @@ class Command:
 
     main: Callable[[], int | None]
     summary: str
+    extra: str = "suite"  # what installs the libraries that it needs
 
 
 def _run() -> int:
@@ -45,6 +46,12 @@ def _history() -> int:
     return main()
 
 
+def _report() -> int:
+    from hpml_report.page.command import main
+
+    return main()
+
+
 def _data() -> int:
     from hpml_models.prepare.data_sets import main
 
@@ -56,6 +63,9 @@ COMMANDS = {
     "kernels": Command(main=_kernels, summary="measure kernels beside their limits and peers"),
     "data": Command(main=_data, summary="show which data sets a folder holds; download some"),
     "history": Command(main=_history, summary="find changes of level over the runs that are kept"),
+    "report": Command(
+        main=_report, summary="write one HTML file from the records of runs", extra="report"
+    ),
 }
 
 
@@ -63,12 +73,13 @@ def main() -> int | None:
     """Run the command that ``sys.argv`` names, and return its exit status."""
     name, *arguments = _parse(sys.argv[1:])
     sys.argv = [f"hpml {name}", *arguments]
+    command = COMMANDS[name]
     try:
-        return COMMANDS[name].main()
+        return command.main()
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("hpml"):
             raise
-        sys.exit(f"hpml {name} needs {error.name}: python -m pip install 'hpml[suite]'")
+        sys.exit(f"hpml {name} needs {error.name}: python -m pip install 'hpml[{command.extra}]'")
 
 
 def _parse(arguments: list[str]) -> list[str]:

@@ -15,6 +15,7 @@ FAMILY = "train"
 # What compared cases may differ in; in all else (an option of the model, say) they are the same.
 LAYOUT = ("strategy", "variant", "stages", "micro_batches", "device_count", "nodes")
 NAMED = ("model", "data", "preset", "device", "precision")  # whose values say what they are
+NEEDED = {*NAMED, "strategy", "stages", "micro_batches", "device_count", "batch"}
 
 
 class Column(NamedTuple):
@@ -117,7 +118,8 @@ def rows_of(cases: Iterable[Case]) -> list[Row]:
     rows = [
         Row(case=case, measured=case.measurement)
         for case in cases
-        if case.axes.get("family") == FAMILY and case.measurement and case.status == "ok"
+        if case.axes.get("family") == FAMILY and case.axes.keys() >= NEEDED
+        if case.measurement and case.status == "ok"
     ]
     return sorted(rows, key=lambda row: row.place)
 

@@ -1,8 +1,8 @@
 """The comment for a pull request: what fails first, then what is undecided, passes folded."""
 
-import re
 from collections.abc import Sequence
 
+from hpml_gate.markdown import code, prose
 from hpml_gate.record import Case, Run, Verdict
 from hpml_gate.words import counted, reason_of, sides_in_words, states, time_in_words
 
@@ -63,20 +63,6 @@ def _row(run: Run, case: Case, one: Verdict | None, state: str) -> str:
         numbers = [f"{one.ratio:.3f}", interval, f"{one.margin:.0%}"]
     cells = [f"{sign} {state}", name, time, *numbers, prose(reason_of(case, one))]
     return f"| {' | '.join(cells)} |"
-
-
-def code(text: str) -> str:
-    """Return any text as Markdown's code, fit for a cell of a table."""
-    line = " ".join(text.split()) or "(no name)"
-    fence = "`" * (1 + max(map(len, re.findall(r"`+", line)), default=0))
-    pad = " " if "`" in (line[0], line[-1]) else ""
-    return f"{fence}{pad}{line}{pad}{fence}".replace("|", "\\|")
-
-
-def prose(text: str) -> str:
-    """Return any text so that Markdown shows it as it is: no markup, no mention, one line."""
-    escaped = re.sub(r"([\\`*_\[\]<>|#~!])", r"\\\1", " ".join(text.split()))
-    return escaped.replace("&", "&amp;").replace("@", "@\N{ZERO WIDTH SPACE}")
 
 
 def _size(text: str) -> int:

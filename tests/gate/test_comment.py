@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import case, run, unmeasured, verdict
 
-from hpml_gate.output.comment import code, comment, prose
+from hpml_gate.markdown import code, prose
+from hpml_gate.output.comment import comment
 from hpml_gate.output.terminal import rendered, verdict_table
 from hpml_gate.words import SCATTER, states
 

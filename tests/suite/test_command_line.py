@@ -28,7 +28,10 @@ def test_an_unknown_command_is_refused_with_those_there_are(
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
         hpml(monkeypatch, "histroy")
-    assert "'histroy' (choose from 'run', 'kernels', 'data', 'history')" in capsys.readouterr().err
+    assert (
+        "'histroy' (choose from 'run', 'kernels', 'data', 'history', 'report')"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("name", ["kernels", "history"])
