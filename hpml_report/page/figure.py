@@ -49,9 +49,8 @@ class Figure:
         return re.sub(r"[^A-Za-z0-9_.]+", "-", self.name).strip("-.")
 
     def on_page(self) -> str:
-        """Return SVG to stand in the page, where names of its parts must be its own."""
-        svg = self._svg(ON_PAGE)
-        return re.sub(r'(\bid="|url\(#)', rf"\g<1>{self.file_name}-", svg)
+        """Return SVG to stand in the page, in the colour of its text."""
+        return self._svg(ON_PAGE)
 
     def svg(self) -> str:
         """Return SVG for a file."""
