@@ -43,9 +43,14 @@ def tab(browser: Any, address: str) -> Iterator[Any]:
     context = browser.new_context()
     one = context.new_page()
     wrong: list[str] = []
+
+    def refuse(dialog: Any) -> None:
+        wrong.append(dialog.message)
+        dialog.dismiss()
+
     one.on("console", lambda message: wrong.append(message.text))
     one.on("pageerror", lambda error: wrong.append(str(error)))
-    one.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
+    one.on("dialog", refuse)
     one.on("request", lambda request: wrong.append(request.url))
     one.goto(address)
     yield one
