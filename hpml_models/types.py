@@ -273,12 +273,15 @@ class Snapshot(NamedTuple):
     """Whole tensors by the name that they have on one device; together the ranks give all.
 
     ``gradients`` are those of the last step, as the optimizer used them; an optimizer's tensors
-    are named ``PARAMETER.KEY``.
+    are named ``PARAMETER.KEY``. ``counts`` are what it keeps without dimensions: how often it has
+    stepped. ``buffers`` are the module's own: a normalisation's statistics.
     """
 
     parameters: "dict[str, Tensor]"
     gradients: "dict[str, Tensor]"
     optimizer: "dict[str, Tensor]"
+    counts: "dict[str, Tensor]"
+    buffers: "dict[str, Tensor]"
 
 
 @dataclass(frozen=True, kw_only=True)

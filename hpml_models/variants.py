@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 
 
 class Trainer(ABC):
-    """A model under a strategy, as one rank sees it."""
+    """A model under a strategy, as one rank sees it.
+
+    ``optimizer`` is what a schedule sets the learning rate of. Where all ranks work on the same
+    activations, they ``draws_alike``: dropout leaves out the same ones everywhere.
+    """
+
+    optimizer: Any
+    draws_alike: bool = False
 
     @abstractmethod
     def split(self, batch: Batch) -> Split:
@@ -45,6 +52,13 @@ class Trainer(ABC):
     @abstractmethod
     def snapshot(self) -> Snapshot:
         """Gather what this rank can give of the model; every rank must ask at the same time."""
+
+    @abstractmethod
+    def restore(self, snapshot: Snapshot) -> None:
+        """Take over what a snapshot holds of this rank's model; every rank must do so.
+
+        The snapshot is whole, whatever strategy gave it on however many ranks.
+        """
 
     @abstractmethod
     def proof(self, traffic: "Traffic") -> dict[str, Any]:

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from hpml_models.instruments.traffic import Traffic
 from hpml_models.pipelines.bubble import BusyTime, bubble_of_1f1b
 from hpml_models.pipelines.order import Chunk, ChunkOrder, in_flight_in_theory
-from hpml_models.pipelines.stages import cut
+from hpml_models.pipelines.stages import cut, own_buffers
 from hpml_models.precision import autocast
 from hpml_models.training.deepspeed_setup import initialize, set_up
 from hpml_models.training.evidence import spread_over_ranks, total_over_ranks, world_facts
 from hpml_models.training.micro_batches import split_for_rank, weigh
-from hpml_models.training.trainer import snapshot_of
+from hpml_models.training.trainer import restore_into, snapshot_of
 from hpml_models.types import Batch, MicroBatch, Snapshot, Split, Task, Tensors
 from hpml_models.variants import Trainer
 from hpml_steps.incorrect import Incorrect
@@ -158,7 +158,21 @@ class DeepSpeedPipelineTrainer(Trainer):
 
     def snapshot(self) -> Snapshot:
         """Copy this rank's stage; gradients are gone once the engine has stepped."""
-        return snapshot_of(self.own, self.engine.optimizer.state)._replace(gradients={})
+        state = self.engine.optimizer.state
+        return snapshot_of(self.own, self._own_buffers, state)._replace(gradients={})
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Take this rank's stage out of the whole."""
+        restore_into(self.own, self._own_buffers, self.engine.optimizer, snapshot)
+
+    @property
+    def optimizer(self) -> Any:
+        """The engine's own."""
+        return self.engine.optimizer
+
+    @property
+    def _own_buffers(self) -> dict[str, Tensor]:
+        return own_buffers(self._task.module, [self.engine.module])
 
     def proof(self, traffic: Traffic) -> dict[str, Any]:
         """Ask the engine for its stages; ranks must hold one model for each replica."""

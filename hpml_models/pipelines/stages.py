@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from hpml_models.precision import autocast
+from hpml_models.training.trainer import buffers_of
 from hpml_models.types import Precision, Task, Tensors
 
 # What a weight costs in each micro-batch beside its products: it is read forward and backward, its
@@ -62,6 +63,12 @@ def cut(task: Task, count: int) -> list[Stage]:
     groups = [layers[first:last] for first, last in pairwise([0, *bounds])]
     check_nothing_is_tied(groups)
     return [Stage(group, task.precision, task.rank.device) for group in groups]
+
+
+def own_buffers(module: nn.Module, stages: Sequence[nn.Module]) -> dict[str, Tensor]:
+    """Name the buffers of stages as the whole model does."""
+    here = {id(buffer) for stage in stages for buffer in stage.buffers()}
+    return {name: one for name, one in buffers_of(module).items() if id(one) in here}
 
 
 def check_nothing_is_tied(groups: Sequence[Sequence[nn.Module]]) -> None:

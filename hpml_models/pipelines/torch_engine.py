@@ -15,11 +15,11 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from hpml_models.instruments.traffic import Traffic
 from hpml_models.pipelines.bubble import BusyTime, bubble_of_1f1b, bubble_of_order
 from hpml_models.pipelines.order import Chunk, ChunkOrder, in_flight_in_theory
-from hpml_models.pipelines.stages import cut
+from hpml_models.pipelines.stages import cut, own_buffers
 from hpml_models.precision import autocast
 from hpml_models.training.evidence import Updates, spread_over_ranks, total_over_ranks, world_facts
 from hpml_models.training.micro_batches import split_batch, weigh
-from hpml_models.training.trainer import snapshot_of
+from hpml_models.training.trainer import restore_into, snapshot_of
 from hpml_models.types import Batch, MicroBatch, Snapshot, Split, Task
 from hpml_models.variants import Trainer
 from hpml_models.worlds.meshes import mesh_of
@@ -201,7 +201,15 @@ class PipelineTrainer(Trainer):
 
     def snapshot(self) -> Snapshot:
         """Copy what this rank holds: its own stages."""
-        return snapshot_of(self.own, self.optimizer.state)
+        return snapshot_of(self.own, self._own_buffers, self.optimizer.state)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Take this rank's stages out of the whole."""
+        restore_into(self.own, self._own_buffers, self.optimizer, snapshot)
+
+    @property
+    def _own_buffers(self) -> dict[str, Tensor]:
+        return own_buffers(self._task.module, [stage.submod for stage in self.stages])
 
 
 def _own_parameters(module: nn.Module, stages: Sequence[nn.Module]) -> dict[str, nn.Parameter]:

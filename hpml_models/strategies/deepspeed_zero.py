@@ -11,6 +11,7 @@ from hpml_models.precision import autocast
 from hpml_models.training.deepspeed_setup import initialize, why_not_deepspeed
 from hpml_models.training.evidence import model_bytes, total_over_ranks, trained_bytes
 from hpml_models.training.micro_batches import split_for_rank, weigh, why_not_split
+from hpml_models.training.trainer import buffers_of, by_parameter
 from hpml_models.types import (
     Batch,
     MicroBatch,
@@ -96,7 +97,76 @@ class DeepSpeedZeroTrainer(Trainer):
                 for name, value in trained.items()
                 for key in self._kept()
             },
+            counts={f"{name}.{key}": one for name in trained for key, one in self._counts()},
+            buffers={name: one.clone() for name, one in buffers_of(self._task.module).items()},
         )
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Set the engine's copies and its state, and the parameters that it computes with."""
+        tensors, counts = by_parameter(snapshot.optimizer), by_parameter(snapshot.counts)
+        self._make_state(next(iter(tensors.values()), {}), next(iter(counts.values()), {}))
+        for name, buffer in buffers_of(self._task.module).items():
+            buffer.copy_(snapshot.buffers[name])
+        for value in self._task.module.parameters():
+            name = self._names[id(value)]
+            self._set_whole(value, snapshot.parameters[name])
+            if value.requires_grad:
+                self._set_part(value, None, snapshot.parameters[name])
+                for key, one in tensors.get(name, {}).items():
+                    self._set_part(value, key, one)
+
+    def _make_state(self, tensors: "Mapping[str, Tensor]", counts: "Mapping[str, Tensor]") -> None:
+        """Let the optimizer hold something of each partition: it begins with the first step."""
+        import torch
+
+        engine, inner = self.engine.optimizer, self.optimizer
+        partitions = (
+            engine.fp32_partitioned_groups_flat
+            if self._task.variant == "zero3"
+            else engine.single_partition_of_fp32_groups
+        )
+        for one in partitions if tensors or counts else ():
+            kept = {key: torch.zeros_like(one) for key in tensors}
+            inner.state[one] = kept | {key: count.clone() for key, count in counts.items()}
+        self._link_states()
+
+    def _set_whole(self, value: "nn.Parameter", whole: "Tensor") -> None:
+        """Set what the forward pass computes with, wherever its parts are."""
+        import deepspeed
+
+        if not hasattr(value, "ds_id"):
+            value.data.copy_(whole)
+            return
+        with deepspeed.zero.GatheredParameters([value], modifier_rank=0):
+            if self._task.rank.index == 0:
+                value.data.copy_(whole)
+
+    def _set_part(self, value: "nn.Parameter", key: str | None, whole: "Tensor") -> None:
+        """Set this rank's part of the engine's own copy, or of a tensor of the state.
+
+        DeepSpeed's own function for this fails in stage 3 where ranks do not divide a parameter.
+        """
+        from deepspeed.utils import safe_set_full_fp32_param, safe_set_full_optimizer_state
+        from torch.nn.functional import pad
+
+        whole = whole.to(value.device)
+        if not hasattr(value, "ds_id"):
+            if key is None:
+                safe_set_full_fp32_param(value, whole)
+            else:
+                safe_set_full_optimizer_state(value, whole, key)
+            return
+        engine, size = self.engine.optimizer, self._task.rank.world_size
+        part, _ = engine._get_fp32_opt_state_partition(  # noqa: SLF001  it is not to be had else
+            value, release_swap_buffers=False, optim_state_key=key
+        )
+        flat = pad(whole.flatten(), (0, part.numel() * size - whole.numel()))
+        part.data.copy_(flat.narrow(0, part.numel() * self._task.rank.index, part.numel()))
+
+    @property
+    def optimizer(self) -> Any:
+        """The task's own, inside the engine's."""
+        return self.engine.optimizer.optimizer
 
     def _link_states(self) -> None:
         """Let parameters find their optimizer's state anew.
@@ -110,8 +180,15 @@ class DeepSpeedZeroTrainer(Trainer):
             optimizer._lazy_init_hp_params_optimizer_state()  # noqa: SLF001  as above
 
     def _kept(self) -> list[str]:
-        state = next(iter(self.engine.optimizer.optimizer.state.values()))
-        return [key for key, value in state.items() if getattr(value, "ndim", 0) > 0]
+        return [key for key, value in self._first_state() if value.ndim > 0]
+
+    def _counts(self) -> "list[tuple[str, Tensor]]":
+        return [(key, value.clone()) for key, value in self._first_state() if value.ndim == 0]
+
+    def _first_state(self) -> "list[tuple[str, Tensor]]":
+        """Return what the optimizer keeps of one partition; of the others it keeps the same."""
+        state: Mapping[str, Any] = next(iter(self.optimizer.state.values()), {})
+        return [(key, value) for key, value in state.items() if hasattr(value, "ndim")]
 
     def bytes_on_rank(self) -> dict[str, int]:
         """Count what this rank keeps: of parameters, and of the optimizer with its float32 copy."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 class TensorParallelTrainer(EagerTrainer):
     """A model whose planned matrices are held in shards; everything else is on every rank."""
 
+    draws_alike = True
+
     def __init__(self, task: Task) -> None:
         """Cut the module in place."""
         from torch.distributed.tensor.parallel import parallelize_module

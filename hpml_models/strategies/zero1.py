@@ -4,14 +4,16 @@ S. Rajbhandari et al., "ZeRO: Memory Optimizations Toward Training Trillion Para
 arXiv 1910.02054. Each rank updates its own part of the parameters, then broadcasts them.
 """
 
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from hpml_models.instruments.traffic import Traffic
 from hpml_models.strategies.ddp import Ddp, DdpTrainer
 from hpml_models.training.evidence import total_over_ranks
 from hpml_models.types import ModelBytes, ParallelCase, Task
 from hpml_steps.incorrect import Incorrect
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Zero1Trainer(DdpTrainer):
@@ -26,9 +28,9 @@ class Zero1Trainer(DdpTrainer):
         return ZeroRedundancyOptimizer(groups, optimizer_class=recipe.optimizer)  # type: ignore[arg-type]  # any maker of an optimizer will do
 
     @property
-    def state(self) -> Mapping[Any, Mapping[str, Any]]:
-        """What this rank's part of the optimizer keeps."""
-        return cast("Mapping[Any, Mapping[str, Any]]", self.optimizer.optim.state)
+    def own_optimizer(self) -> "torch.optim.Optimizer":
+        """What updates the parameters that are this rank's to update."""
+        return cast("torch.optim.Optimizer", self.optimizer.optim)
 
     def proof(self, traffic: Traffic) -> dict[str, Any]:
         """Check, beside what DDP checks, that ranks keep the state of each parameter once."""

@@ -11,6 +11,7 @@ from hpml_models.types import Batch, MicroBatch, Snapshot, Split, Task
 from hpml_models.variants import Trainer
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
 
@@ -81,39 +82,99 @@ class EagerTrainer(Trainer):
 
     def snapshot(self) -> Snapshot:
         """Copy the task's own tensors: each rank holds all of them."""
-        return snapshot_of(dict(self.task.module.named_parameters()), self.state)
+        module = self.task.module
+        return snapshot_of(dict(module.named_parameters()), buffers_of(module), self.state)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Put this rank's part of each tensor in place."""
+        module = self.task.module
+        parameters, buffers = dict(module.named_parameters()), buffers_of(module)
+        restore_into(parameters, buffers, self.own_optimizer, snapshot)
+
+    @property
+    def own_optimizer(self) -> "torch.optim.Optimizer":
+        """What updates the parameters on this rank."""
+        return cast("torch.optim.Optimizer", self.optimizer)
 
     @property
     def state(self) -> "Mapping[Any, Mapping[str, Any]]":
         """What this rank's optimizer keeps of each parameter."""
-        return cast("Mapping[Any, Mapping[str, Any]]", self.optimizer.state)
+        return cast("Mapping[Any, Mapping[str, Any]]", self.own_optimizer.state)
+
+
+def buffers_of(module: "nn.Module") -> "dict[str, Tensor]":
+    """Name the buffers that belong to a module's state."""
+    kept = module.state_dict().keys()
+    return {name: buffer for name, buffer in module.named_buffers() if name in kept}
 
 
 def snapshot_of(
-    parameters: "Mapping[str, nn.Parameter]", state: "Mapping[Any, Mapping[str, Any]]"
+    parameters: "Mapping[str, nn.Parameter]",
+    buffers: "Mapping[str, Tensor]",
+    state: "Mapping[Any, Mapping[str, Any]]",
 ) -> Snapshot:
-    """Copy parameters, their gradients, and what an optimizer keeps of them."""
+    """Copy parameters, their gradients, buffers, and what an optimizer keeps."""
+    kept = {
+        f"{name}.{key}": tensor
+        for name, value in parameters.items()
+        for key, tensor in _tensors(state.get(value, {}))
+    }
     return Snapshot(
         parameters={name: _whole(value) for name, value in parameters.items()},
         gradients={
             name: _whole(value.grad) for name, value in parameters.items() if value.grad is not None
         },
-        optimizer={
-            f"{name}.{key}": _whole(kept)
-            for name, value in parameters.items()
-            for key, kept in _tensors(state.get(value, {}))
-        },
+        # A count of steps has no dimensions.
+        optimizer={name: _whole(one) for name, one in kept.items() if one.ndim > 0},
+        counts={name: _whole(one) for name, one in kept.items() if one.ndim == 0},
+        buffers={name: _whole(one) for name, one in buffers.items()},
     )
 
 
 def _tensors(state: Mapping[str, Any]) -> "Iterator[tuple[str, Tensor]]":
     import torch
 
-    return (
-        (key, kept)
-        for key, kept in state.items()
-        if isinstance(kept, torch.Tensor) and kept.ndim > 0  # a count of steps has no dimensions
-    )
+    return ((key, kept) for key, kept in state.items() if isinstance(kept, torch.Tensor))
+
+
+def restore_into(
+    parameters: "Mapping[str, nn.Parameter]",
+    buffers: "Mapping[str, Tensor]",
+    optimizer: "torch.optim.Optimizer",
+    snapshot: Snapshot,
+) -> None:
+    """Put a whole snapshot's tensors in place, and the state of what the optimizer updates."""
+    import torch
+
+    updated = {one for group in optimizer.param_groups for one in group["params"]}
+    tensors, counts = by_parameter(snapshot.optimizer), by_parameter(snapshot.counts)
+    with torch.no_grad():
+        for name, buffer in buffers.items():
+            buffer.copy_(snapshot.buffers[name])
+        for name, parameter in parameters.items():
+            parameter.copy_(_like(parameter, snapshot.parameters[name]))
+            if parameter in updated and name in {*tensors, *counts}:
+                kept = {key: _like(parameter, one) for key, one in tensors.get(name, {}).items()}
+                optimizer.state[parameter] = {**counts.get(name, {}), **kept}
+
+
+def by_parameter(tensors: "Mapping[str, Tensor]") -> "dict[str, dict[str, Tensor]]":
+    """Sort copies of tensors named ``PARAMETER.KEY`` by parameter and key."""
+    found: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        parameter, _, key = name.rpartition(".")
+        found.setdefault(parameter, {})[key] = tensor.clone()
+    return found
+
+
+def _like(parameter: "nn.Parameter", whole: "Tensor") -> "Tensor":
+    """Return a tensor where a parameter is, cut as it is."""
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    moved = whole.to(parameter.device)
+    if isinstance(parameter, DTensor) and whole.shape == parameter.shape:
+        return distribute_tensor(moved, parameter.device_mesh, parameter.placements)
+    return moved
 
 
 def _whole(tensor: "Tensor") -> "Tensor":

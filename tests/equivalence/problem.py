@@ -235,7 +235,7 @@ def drawn(problem: Problem, jitter_seed: int | None) -> tuple[nn.Module, list[Ba
     module = problem.build()
     batches = [problem.make_batch(problem.batch, generator) for _ in range(problem.steps)]
     if jitter_seed is not None:
-        _jitter(module, batches, problem.unit_roundoff, jitter_seed)
+        jitter(module, batches, problem.unit_roundoff, jitter_seed)
     return module, batches
 
 
@@ -245,7 +245,7 @@ def on_one_device(problem: Problem, jitter_seed: int | None = None) -> Arrays:
     return train(alone, registry.strategies()["single"].prepare, problem, jitter_seed)
 
 
-def _jitter(module: nn.Module, batches: list[Batch], unit_roundoff: float, seed: int) -> None:
+def jitter(module: nn.Module, batches: list[Batch], unit_roundoff: float, seed: int) -> None:
     """Move weights and inputs by up to two units of roundoff, relative to each."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
