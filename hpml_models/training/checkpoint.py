@@ -82,7 +82,7 @@ class Checkpoints:
         whole = self.folder / f"step-{header.progress.step:09d}"
         partial = whole.with_suffix(".partial")
         if _is_first():
-            for left in [*self.folder.glob("*.partial"), whole]:
+            for left in [*self.folder.glob("step-*.partial"), whole]:
                 shutil.rmtree(left, ignore_errors=True)
             partial.mkdir(parents=True)
             (partial / HEADER).write_bytes(msgspec.json.encode(header))

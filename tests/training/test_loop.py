@@ -64,8 +64,8 @@ def test_validation_is_without_dropout_on_the_weights_that_there_are_now() -> No
     loop.run()
     module = problem.build().eval()
     module.load_state_dict(loop.trainer.snapshot().parameters)
-    validation = Validation(problem.build(), lambda module: float(module(**inputs).sum()))
-    assert validation(loop.trainer) == float(module(**inputs).sum())
+    validation = Validation(problem.build(), lambda module: float(module(**inputs).sum().detach()))
+    assert validation(loop.trainer) == float(module(**inputs).sum().detach())
 
 
 def test_a_run_that_diverges_ends() -> None:
