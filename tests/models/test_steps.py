@@ -230,7 +230,7 @@ def test_a_faster_wrong_answer_does_not_pass(factor: float) -> None:
 
 def test_a_model_of_another_size_is_refused() -> None:
     case = next(case for case in TRAINING if case.model == "resnet18")
-    spec = replace(case.spec, parameter_count=lambda: 11_000_000)
+    spec = replace(case.spec, parameter_count=lambda **_: 11_000_000)
     with pytest.raises(Incorrect, match="11,689,512 parameters, not 11,000,000"):
         build_module(spec, case.options, "cpu")
 
