@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -75,12 +76,24 @@ def paired(checkout: Path, tmp_path: Path) -> Paired:
     return run
 
 
-@pytest.fixture(scope="session")
+MOST_USES = 100  # of a standing world
+
+
+@pytest.fixture(scope="module")
 def worlds() -> Iterator[Callable[[int], World]]:
-    """Give the standing world of a size; a new one where a failure closed the last."""
+    """Return the standing world of a size; a new one where a failure closed the last.
+
+    DeepSpeed never closes the process groups of an engine, and each has threads that poll: a world
+    that stood for a whole run had hundreds of them. So worlds end with their module, and after
+    some uses.
+    """
     standing: dict[int, World] = {}
+    uses: Counter[int] = Counter()
 
     def world_of(size: int) -> World:
+        uses[size] += 1
+        if size in standing and uses[size] % MOST_USES == 0:
+            standing[size].close()
         if size not in standing or not standing[size].is_open:
             standing[size] = LocalWorld(size, timeout_s=180)  # DeepSpeed may have to build first
         return standing[size]
