@@ -7,7 +7,7 @@ from typing import Any
 from hpml_gate.record import Case, Run
 from hpml_report import scaling
 from hpml_report.page.figure import Figure
-from hpml_report.page.lines import Line
+from hpml_report.page.lines import KERNELS, Line
 from hpml_report.scaling_figures import FEWEST, charts
 
 # Colours after M. Okabe and K. Ito, Color Universal Design, 2008; a shape for each beside them.
@@ -23,7 +23,6 @@ OTHER_LOOK = ("#888888", "square")
 WIDTH, LINE_HEIGHT = 560, 18  # pixels
 MOST_NAMES = 60  # beyond it the names of cases stand in the table alone
 UNNAMED_HEIGHT = 700
-KERNELS = "kernels"  # the table in which a comparison of kernels keeps its rows
 
 
 def overview(number: int, lines: Sequence[Line]) -> Iterator[Figure]:
@@ -60,8 +59,10 @@ def _ratios(rows: Sequence[Mapping[str, Any]]) -> Any:
     shape = alt.Shape("verdict:N", scale=alt.Scale(domain=shown, range=shapes))
     one = alt.Chart({"values": [{"ratio": 1}]}).mark_rule(color="#888").encode(x=x)
     margins = base.mark_tick(color="#888", thickness=2).encode(x="limit:Q")
-    intervals = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", color=colour)
-    points = base.mark_point(filled=True, size=70, opacity=1).encode(x=x, color=colour, shape=shape)
+    stroke, size = (2, 70) if len(rows) <= MOST_NAMES else (0.5, 12)
+    intervals = base.mark_rule(strokeWidth=stroke).encode(x="low:Q", x2="high:Q", color=colour)
+    points = base.mark_point(filled=True, size=size, opacity=1)
+    points = points.encode(x=x, color=colour, shape=shape)
     return one + margins + intervals + points
 
 

@@ -11,6 +11,7 @@ from hpml_gate.words import counted, reason_of, states, time_in_words
 
 FAILING = ("slower", "missing", "incorrect", "error", "oom", "timeout")
 CALM = ("pass", "faster", "new", "ok")
+KERNELS = "kernels"  # the table in which a comparison of kernels keeps its rows
 MEMORY = "memory_bytes"  # how the name of a second metric ends
 ASK_BASELINE = "If the change is wanted, run with --gate record."
 REMEDIES = {
@@ -148,6 +149,11 @@ class Line:
             },
         }
 
+    @property
+    def own_tables(self) -> dict[str, list[dict[str, Any]]]:
+        """The rows that its test measured by itself; those of kernels have a section."""
+        return {name: rows for name, rows in self.case.tables.items() if name != KERNELS and rows}
+
 
 def lines_of(number: int, run: Run) -> list[Line]:
     """Return the lines of a run, worst first."""
@@ -167,7 +173,7 @@ def sentence(run: Run, lines: Sequence[Line]) -> str:
     if not lines:
         return "Nothing was measured: the run holds no cells."
     failing = {line.case.test: None for line in lines if line.fails}
-    states_in_words = counted(line.state for line in lines)
+    states_in_words = counted(line.label for line in lines)
     if failing:
         return f"{len(failing)} of {len(run.cases)} cells fail: {states_in_words}."
     if not measured_of(run):

@@ -106,7 +106,7 @@ def page(parts: Sequence[Part], problems: Sequence[str]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"sha256": _sha256, "counted": _counted}
+    environment.filters |= {"sha256": _sha256, "counted": _counted, "columns": _columns}
     lines = [line for part in parts for line in part.lines]
     return environment.get_template("page.html").render(
         parts=parts,
@@ -132,8 +132,13 @@ def _choices(lines: Sequence[Line]) -> Mapping[str, list[str]]:
     }
 
 
+def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the names of all rows: one may lack what another has."""
+    return [*dict.fromkeys(name for row in rows for name in row)]
+
+
 def _counted(lines: Sequence[Line]) -> str:
-    return counted(line.state for line in lines) or "none"
+    return counted(line.label for line in lines) or "none"
 
 
 def _sha256(text: str) -> str:

@@ -41,6 +41,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 def tab(browser: Any, address: str) -> Iterator[Any]:
     """The page; what it complains of, asks for or opens fails its test."""
     context = browser.new_context()
+    context.set_default_timeout(10_000)
     one = context.new_page()
     wrong: list[str] = []
 

@@ -44,7 +44,10 @@ CASES = [
     records.case(
         "limits",
         measurement=None,
-        tables={"kernels": [{**KERNEL, "ratio_to_limit": 0.5}, {**KERNEL, "ratio_to_limit": None}]},
+        tables={
+            "kernels": [{**KERNEL, "ratio_to_limit": 0.5}, {**KERNEL, "ratio_to_limit": None}],
+            "sizes": [{"n": 1}, {"n": 2, "only here": "a value of its own"}],
+        },
     ),
 ]  # fmt: skip
 RUN = records.run(*CASES, command=["pytest", "-k", HARD], exit_status=1)
@@ -113,6 +116,11 @@ def test_every_figure_has_a_picture_a_name_and_its_data(shown: Page) -> None:
     assert len(ids) == len({*ids})
 
 
+def test_rows_that_a_test_measured_are_all_there(shown: Page) -> None:
+    assert "only here" in shown.text
+    assert "a value of its own" in shown.text
+
+
 def test_nothing_is_asked_of_a_network(shown: Page) -> None:
     links = [*shown.attributes("href"), *shown.attributes("src")]
     assert all(one.startswith("#") for one in links)
@@ -132,7 +140,7 @@ def test_nothing_is_asked_of_a_network(shown: Page) -> None:
         ),
         (
             records.run(records.case("a", records.verdict(), failed=True)),
-            "1 of 1 cells fail: 1 pass.",
+            "1 of 1 cells fail: 1 pass, its test failed.",
         ),
     ],
 )
