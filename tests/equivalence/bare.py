@@ -4,7 +4,7 @@ It imports nothing of ``hpml_models``, and states the loss and the clipping once
 fault in what all strategies share cannot hide in it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,14 +27,23 @@ class Batch(Protocol):
         """What the loss is given."""
 
 
-def mean_over_counted(outputs: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
-    """Return the squared error of the samples that count, averaged over those alone."""
-    total, count = 0 * outputs.sum(), 0
+def sum_over_counted(outputs: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+    """Return the squared error of the samples that count, summed over those alone."""
+    total = 0 * outputs.sum()
     for row, value, counts in zip(outputs, targets["values"], targets["counts"], strict=True):
         if counts:
             total = total + ((row - value) ** 2).sum() / value.numel()
-            count += 1
-    return total / max(count, 1)
+    return total
+
+
+def parts_of(batch: Batch, size: int) -> Iterator[tuple[dict[str, Tensor], dict[str, Tensor]]]:
+    """Yield inputs and targets of so many samples after the other."""
+    for start in range(0, len(batch.targets["counts"]), size):
+        rows = slice(start, start + size)
+        yield (
+            {name: one[rows] for name, one in batch.inputs.items()},
+            {name: one[rows] for name, one in batch.targets.items()},
+        )
 
 
 def clip(gradients: Sequence[Tensor], largest_norm: float) -> None:
@@ -52,8 +61,13 @@ def train_bare(
     batches: Sequence[Batch],
     make_optimizer: Callable[[Iterable[tuple[str, nn.Parameter]]], torch.optim.Optimizer],
     clip_norm: float | None,
+    *,
+    by_sample: bool = False,
 ) -> Arrays:
-    """Train a module on whole batches; return losses, last gradients, parameters and state."""
+    """Train a module on whole batches; return losses, last gradients, parameters and state.
+
+    ``by_sample`` adds the samples' gradients up one by one: the same sums in another order.
+    """
     parameters = dict(module.named_parameters())
     optimizer = make_optimizer(parameters.items())
     losses = []
@@ -61,13 +75,17 @@ def train_bare(
     for batch in batches:
         for parameter in parameters.values():
             parameter.grad = None
-        loss = mean_over_counted(module(**batch.inputs), batch.targets)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch's own gap
+        count = max(1, int(batch.targets["counts"].sum()))
+        value = 0.0
+        for inputs, targets in parts_of(batch, 1 if by_sample else len(batch.targets["counts"])):
+            loss = sum_over_counted(module(**inputs), targets) / count
+            loss.backward()  # type: ignore[no-untyped-call]  # torch's own gap
+            value += loss.item()
         gradients = {name: one.grad for name, one in parameters.items() if one.grad is not None}
         if clip_norm is not None:
             clip([*gradients.values()], clip_norm)
         optimizer.step()
-        losses.append(loss.item())
+        losses.append(value)
     return {
         "losses": np.array(losses),
         **{f"gradient {name}": one.numpy().copy() for name, one in gradients.items()},

@@ -221,12 +221,16 @@ def _named(kind: str, tensors: Mapping[str, Tensor]) -> Arrays:
 
 
 @lru_cache(maxsize=64)
-def reference(problem: Problem, jitter_seed: int | None = None) -> Arrays:
+def reference(
+    problem: Problem, jitter_seed: int | None = None, *, by_sample: bool = False
+) -> Arrays:
     """Train the problem's model by the bare loop."""
     torch.set_num_threads(1)
     torch.manual_seed(problem.seed)
     module, batches = drawn(problem, jitter_seed)
-    return train_bare(module, batches, problem.bare_optimizer, problem.clip_norm)
+    return train_bare(
+        module, batches, problem.bare_optimizer, problem.clip_norm, by_sample=by_sample
+    )
 
 
 def drawn(problem: Problem, jitter_seed: int | None) -> tuple[nn.Module, list[Batch]]:
@@ -264,10 +268,13 @@ def worst_error(by_rank: Sequence[Arrays], problem: Problem, *, gradients: bool 
     and none else: that deviates without limit.
     Allowed per tensor: 8 times the larger of a floor and four units of roundoff of the tensor's
     largest value. The floor is how far one device itself moves when weights and inputs are
-    jittered by two units of roundoff: it tells well-conditioned problems from others.
+    jittered by two units of roundoff, or when its samples are added up one by one: it tells
+    well-conditioned problems from others.
     """
     expected = reference(problem)
     jittered = [reference(problem, jitter_seed) for jitter_seed in (1, 2, 3)]
+    if not problem.extra:  # what normalises or drops would be another training by sample
+        jittered.append(reference(problem, by_sample=True))
     names = {name for name in expected if gradients or not name.startswith("gradient")}
     if {name for arrays in by_rank for name in arrays} != names:
         return inf
