@@ -12,7 +12,7 @@ from hpml_gate.output.files_of_a_run import Outputs, write
 from hpml_gate.output.terminal import summarize
 from hpml_gate.output.test_reports import Held, hold_or_send, send
 from hpml_gate.plain import run_in_launches
-from hpml_gate.run.cells import Cell, CellNotes, cell_of
+from hpml_gate.run.cells import Cell, CellNotes
 from hpml_gate.run.confirm import conclude
 from hpml_gate.run.listing import is_plain, is_recorded, measures
 from hpml_gate.run.missing import (
@@ -63,10 +63,7 @@ def _session(config: pytest.Config) -> GateSession:
 
 def cell_of_test(request: pytest.FixtureRequest) -> Cell:
     """Return a test's cell of the record."""
-    cells = _session(request.config).cells
-    if request.node.nodeid not in cells:  # the test reached for the fixture while it ran
-        cells[request.node.nodeid] = cell_of(request.node)
-    return cells[request.node.nodeid]
+    return _session(request.config).cell(request.node)
 
 
 def _progress(config: pytest.Config) -> Progress:
@@ -110,7 +107,7 @@ def run_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None
     """Run a test that measures; its reports wait if its case is to be judged with others."""
     stash = item.config.stash
     if is_recorded(item) or isinstance(item, MissingItem):
-        stash[GATE].cells[item.nodeid] = cell_of(item)
+        stash[GATE].cell(item)
     if not measures(item):
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)

@@ -67,7 +67,7 @@ class Bench:
             self._run_untimed(request)
             return None
         measured = self._gate.cases[case.test] = self._measure_and_judge(case)
-        axes = self._gate.cells[case.test].description.axes
+        axes = self._gate.cell(self._node).description.axes
         adapter.record(self._benchmark, measured.samples, axes)
         return measured.samples
 

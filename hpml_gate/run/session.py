@@ -19,7 +19,7 @@ from hpml_gate.measure.samples import Observation, Samples
 from hpml_gate.protocol import Metric
 from hpml_gate.run.bases import Bases
 from hpml_gate.run.case import Case
-from hpml_gate.run.cells import Cell
+from hpml_gate.run.cells import Cell, cell_of
 from hpml_gate.run.settings import Settings
 
 
@@ -153,6 +153,12 @@ class GateSession:
     def observations(self) -> list[Observation]:
         """All launches of a self-test."""
         return [observed for one in self.cases.values() for observed in one.observations]
+
+    def cell(self, item: pytest.Item) -> Cell:
+        """Return a test's cell; one that reached for its fixture while it ran has none before."""
+        if item.nodeid not in self.cells:
+            self.cells[item.nodeid] = cell_of(item)
+        return self.cells[item.nodeid]
 
     def has_case(self, case_id: str) -> bool:
         """Whether a case of this id has been measured in this run."""
