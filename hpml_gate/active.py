@@ -12,7 +12,7 @@ from hpml_gate.output.files_of_a_run import Outputs, write
 from hpml_gate.output.terminal import summarize
 from hpml_gate.output.test_reports import Held, hold_or_send, send
 from hpml_gate.plain import run_in_launches
-from hpml_gate.run.cells import Cell, CellNotes
+from hpml_gate.run.cells import Cell, CellNotes, cell_of
 from hpml_gate.run.confirm import conclude
 from hpml_gate.run.listing import is_plain, is_recorded, measures
 from hpml_gate.run.missing import (
@@ -107,7 +107,7 @@ def run_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None
     """Run a test that measures; its reports wait if its case is to be judged with others."""
     stash = item.config.stash
     if is_recorded(item) or isinstance(item, MissingItem):
-        stash[GATE].cell(item)
+        stash[GATE].cells[item.nodeid] = cell_of(item)
     if not measures(item):
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
