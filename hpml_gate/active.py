@@ -49,6 +49,7 @@ def bench_of(request: pytest.FixtureRequest) -> Bench:
     """Return the fixture of one test."""
     gate = _session(request.config)
     benchmark = request.getfixturevalue("benchmark")
+    adapter.claim(benchmark)  # a test that skips before it measures is no unused benchmark
     return Bench(benchmark, gate, request.node, _progress(request.config))
 
 

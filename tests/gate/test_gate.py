@@ -161,6 +161,17 @@ def test_a_test_that_got_its_fixture_late_fails_like_any_other(run_suite: RunSui
     assert "takes 1.300" in run.failures["test_step[two]"]
 
 
+def test_a_test_that_skips_before_it_measures_is_no_error(run_suite: RunSuite) -> None:
+    """Pytest-benchmark warns of a fixture that was not used, and a suite may forbid warnings."""
+    suite = run_suite("--collect-only").folder / "test_suite.py"
+    skipping = "\n@pytest.fixture\ndef case():\n    pytest.skip('no_hardware: none')\n"
+    late = "\ndef test_other(bench, case):\n    bench(prepare, 'one')\n"
+    suite.write_text(suite.read_text() + skipping + late)
+    run = run_suite("-W", "error", "-k", "other")
+    assert run.status == 0, run.output
+    assert "gate: 1 no_hardware" in run.output
+
+
 def test_a_module_that_is_skipped_retires_nothing(run_suite: RunSuite) -> None:
     suite = run_suite("--gate=record").folder / "test_suite.py"
     (suite.parent / "test_other.py").write_text(suite.read_text())

@@ -72,7 +72,7 @@ def bare_loop(case: TrainingCase, steps: int) -> dict[str, Tensor]:
     spec = case.spec
     torch.manual_seed(SEED)
     model = spec.build(**spec.presets["tiny"].options)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     batches = build_batches(spec, case, "cpu")
     for number in range(steps):
         batch = batches[number % len(batches)]
