@@ -105,7 +105,7 @@ def pytest_gate_left_out(config: pytest.Config, axes: Mapping[str, Any]) -> bool
 
 
 def pytest_gate_describe(item: pytest.Item) -> Description | None:
-    """Give the gate's record the fields of an item's case."""
+    """Return the fields of an item's case for the gate's record."""
     params: dict[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
     case: Any = params.get("case")
     if not hasattr(case, "axes"):

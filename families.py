@@ -66,7 +66,7 @@ def _values(known: Collection[Any], text: str) -> list[Any]:
 
 
 def _checked(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Let argparse show what a parser raises."""
+    """Return the parser with its ValueError as argparse shows errors."""
 
     def checked(text: str) -> Any:
         try:
@@ -84,10 +84,10 @@ def given(config: pytest.Config) -> dict[str, Collection[Any] | None]:
 
 def list_cases(config: pytest.Config, setting: Setting) -> None:
     """List the cases of all families that a run's options ask for; raises UsageError."""
+    named, quick = given(config), config.getoption("quick")
     try:
         config.stash[CASES] = {
-            name: [*cases(kind, setting, given(config), quick=config.getoption("quick"))]
-            for name, kind in FAMILIES.items()
+            name: [*cases(kind, setting, named, quick=quick)] for name, kind in FAMILIES.items()
         }
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None

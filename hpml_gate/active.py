@@ -122,7 +122,7 @@ def run_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None
 
 
 def _run_plain(item: pytest.Item) -> list[pytest.TestReport]:
-    """Let launches run a test, with nothing set up here that they may need for themselves."""
+    """Run a test in launches, with nothing set up here that they may need for themselves."""
     if failed := _tear_down_others(item):
         return [failed]
     stash = item.config.stash

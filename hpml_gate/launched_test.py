@@ -109,7 +109,7 @@ class LaunchedTest:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Say that the test is found; set it up when it is asked to."""
+        """Report that the test is found; set it up when it is asked to."""
         self._was_collected = True
         self._bench.parameters = described_parameters(item)
         self._hear(lambda: self._talk.answer_until("prepare"))

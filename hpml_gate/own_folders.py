@@ -7,7 +7,6 @@ this machine whose process has ended is nobody's any more.
 import hashlib
 import os
 import platform
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -33,13 +32,6 @@ def is_abandoned(folder: Path, prefix: str) -> bool:
     if int(pid) == os.getpid():
         return folder not in _MADE  # the number of a process that was killed, given out again
     return not psutil.pid_exists(int(pid))
-
-
-def remove_abandoned(prefix: str) -> None:
-    """Remove what runs that were killed have left in the folder for temporary files."""
-    for folder in Path(tempfile.gettempdir()).resolve().glob(f"{prefix}*"):
-        if is_abandoned(folder, prefix):
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _machine() -> str:

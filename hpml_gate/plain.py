@@ -40,13 +40,13 @@ def run_in_launches(
         return _reports_of_failure(item, error)
     gate.cases[case.test] = measured
     ended = request.kept["head"][0]
-    axes = gate.cells[case.test].description.axes
+    axes = gate.cell(item).description.axes
     adapter.record(adapter.fixture_of(item, ended), measured.samples, axes)
     return reports_of(item, ended)
 
 
 def _base_measures(gate: GateSession, request: TestRequest) -> bool:
-    """Say whether the base's test comes to its call: what it skips, too, is not missing."""
+    """Whether the base's test comes to its call: what it skips, too, is not missing."""
     if not gate.is_paired:
         return False
     deadline, stands = Deadline(timeout_s=gate.settings.timeout_s), False

@@ -108,20 +108,20 @@ def to_json(document: Mapping[str, Any]) -> str:
 
 
 def uses_fixture(item: pytest.Item) -> bool:
-    """Say whether a test asks for pytest-benchmark's own fixture, by whatever way."""
+    """Whether a test asks for pytest-benchmark's own fixture, by whatever way."""
     info: Any = getattr(item, "_fixtureinfo", None)
     definitions = info.name2fixturedefs.get(FIXTURE) if info else None
     return definitions is not None and definitions[-1].func.__module__ == "pytest_benchmark.plugin"
 
 
 def is_disabled(config: pytest.Config) -> bool:
-    """Say whether it times nothing here: its options, or pytest-xdist, say so."""
+    """Whether it times nothing here: its options, or pytest-xdist, say so."""
     session: Any = getattr(config, "_benchmarksession", None)
     return session is None or session.disabled or session.skip
 
 
 def is_benchmark(fixture: object) -> bool:
-    """Say whether a fixture is its own."""
+    """Whether a fixture is its own."""
     return isinstance(fixture, BenchmarkFixture)
 
 

@@ -8,7 +8,7 @@ FEWEST_BLOCKS = 6
 
 
 def grows(launches: Sequence[Sequence[float]]) -> bool:
-    """Say whether blocks get longer within each of several launches; times are launches x blocks.
+    """Whether blocks get longer within each of several launches; times are launches x blocks.
 
     Noise does so in one launch or another, and a warm-up that was too short does the opposite.
     """

@@ -60,19 +60,19 @@ def confirm(draws: Draws, margin: float, budget_s: float, suspects: int = 1) -> 
 
 
 def is_regression(estimate: Estimate, adjusted_p: float, margin: float) -> bool:
-    """Say whether both conditions hold."""
+    """Whether both conditions hold."""
     return adjusted_p <= FALSE_ALARM and estimate.p_above(1 + margin / 3) <= TOO_SMALL
 
 
 def is_alarm(null: Estimate, margin: float) -> bool:
-    """Say whether base against base would be called a regression, the one way or the other."""
+    """Whether base against base would be called a regression, the one way or the other."""
     return any(
         is_regression(estimate, estimate.p_above(1.0), margin) for estimate in (null, null.inverse)
     )
 
 
 def is_clear(so_far: Sequence[float], margin: float) -> bool:
-    """Say whether a slowdown of half the margin can be ruled out."""
+    """Whether a slowdown of half the margin can be ruled out."""
     if len(so_far) < FEWEST_TO_CLEAR:
         return False
     return of_pairs(so_far).upper(CLEAR) < 1 + margin / 2

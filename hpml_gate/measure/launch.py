@@ -116,7 +116,7 @@ class Worker:
         packed: bytes,
         deadline: Deadline,
     ) -> None:
-        """Tell the far end where its code lies; :meth:`greet` waits until it is there."""
+        """Send the far end where its code lies; :meth:`greet` waits until it is there."""
         self.side = side
         self._process = process
         self._request = request

@@ -153,7 +153,7 @@ def _passed_with(gate: GateSession, status: Status) -> list[MeasuredCase]:
 
 
 def _is_of_the_same_level(gate: GateSession, one: MeasuredCase) -> bool:
-    """Say whether a session is wanted to know the drift by, and shows no change of its own."""
+    """Whether a session is wanted to know the drift by, and shows no change of its own."""
     shows_none = (one.verdict.low or 0) <= 1 <= (one.verdict.high or 0)
     has_room = len(gate.baselines.by_case[one.case.id].sessions) < MOST_SESSIONS
     return shows_none and has_room and not one.was_suspect

@@ -115,7 +115,7 @@ def launcher_of(  # noqa: PLR0913  what is measured, where, and what is said mea
 
 
 def _is_suspicious(verdict: Verdict) -> bool:
-    """Say whether it is worth confirming; what looks faster is at most undecided."""
+    """Whether it is worth confirming; what looks faster is at most undecided."""
     return verdict.status == "inconclusive" and verdict.ratio is not None and verdict.ratio > 1
 
 

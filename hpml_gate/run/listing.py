@@ -15,12 +15,12 @@ LAUNCHED = "hpml_gate_launch"  # the plugin of a launch; where it is, nothing is
 
 
 def measures(item: pytest.Item) -> bool:
-    """Say whether a test measures for the gate."""
+    """Whether a test measures for the gate."""
     return uses_bench(item) or is_plain(item)
 
 
 def uses_bench(item: pytest.Item) -> bool:
-    """Say whether a test hands steps to the gate itself."""
+    """Whether a test hands steps to the gate itself."""
     return "bench" in getattr(item, "fixturenames", ())
 
 
@@ -30,7 +30,7 @@ def is_recorded(item: pytest.Item) -> bool:
 
 
 def is_plain(item: pytest.Item) -> bool:
-    """Say whether a test is gated as it stands: it uses pytest-benchmark's own fixture alone."""
+    """Whether a test is gated as it stands: it uses pytest-benchmark's own fixture alone."""
     if not gates_plain(item.config) or uses_bench(item):
         return False
     from hpml_gate import pytest_benchmark_adapter as adapter

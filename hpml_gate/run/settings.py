@@ -68,7 +68,7 @@ def mode_of(config: pytest.Config) -> Mode:
 
 
 def gates_plain(config: pytest.Config) -> bool:
-    """Say whether tests of pytest-benchmark's own fixture are gated: a mode was asked for."""
+    """Whether tests of pytest-benchmark's own fixture are gated: a mode was asked for."""
     return _asked_mode(config) is not None and mode_of(config) != "off"
 
 

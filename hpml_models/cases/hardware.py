@@ -31,7 +31,7 @@ def resolve_device(name: str) -> Device:
 
 
 def is_oversubscribed(case: Case) -> bool:
-    """Say whether a case has more ranks than there are cores for them: they will take turns."""
+    """Whether a case has more ranks than there are cores for them: they will take turns."""
     return case.device == "cpu" and case.devices_per_node > len(os.sched_getaffinity(0))
 
 

@@ -71,7 +71,7 @@ class Host:
                 os.kill(pid, SIGKILL)
 
     def is_quiet(self) -> bool:
-        """Say whether everything there ends within a while."""
+        """Whether everything there ends within a while."""
         deadline = time.monotonic() + 20
         while (left := self.pids()) and time.monotonic() < deadline:
             time.sleep(0.1)

@@ -21,7 +21,7 @@ Worlds = Callable[[int], World]
 
 
 def is_alive(pid: int) -> bool:
-    """Say whether a process still runs; a zombie does not."""
+    """Whether a process still runs; a zombie does not."""
     try:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
